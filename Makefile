@@ -1,0 +1,122 @@
+# ngx_http_refine_module: see "make help".
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+# The distribution's nginx headers (package nginx-dev), or an nginx source tree.
+NGX_SRC ?= /usr/share/nginx/src
+NGX ?= $(shell command -v nginx || echo /usr/sbin/nginx)
+CC ?= cc
+OBJS ?= objs
+JOBS ?= 4
+PREFIX ?= /usr/lib/nginx/modules
+
+src := ngx_http_refine_module
+sources := config $(wildcard $(src)/*.[ch] $(src)/*.js)
+module := $(OBJS)/ngx_http_refine_module.so
+sanitize := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+            -fno-omit-frame-pointer -O1 -g
+
+# what the C tests are linked with: the levels 0 and 1 that know no sockets
+pure := buf json id counter path event answer verdict
+pure_c = $(wildcard $(pure:%=$(src)/ngx_http_refine_%.c))
+units := $(patsubst t/unit/%.c,$(OBJS)/unit/%,$(wildcard t/unit/test_*.c))
+
+prove = TEST_NGINX_BINARY=$(NGX) prove -j$(JOBS) --exec t/lib/run.sh
+
+.PHONY: all help deps build demo test unit check asan clang bench install clean
+
+all: build
+
+help:
+	@echo 'make             build objs/ngx_http_refine_module.so'
+	@echo 'make demo        install what is missing, build, run a shop behind it'
+	@echo '                 (DEMO_ONCE=1: end after the walk)'
+	@echo 'make test        install what is missing, build, run every test'
+	@echo 'make deps        install what the build needs'
+	@echo 'make unit        the C tests'
+	@echo 'make check       levels, style, docs'
+	@echo 'make clang       build with clang'
+	@echo 'make asan        the .t files under ASan and UBSan'
+	@echo 'make bench       measure against peers (a few minutes)'
+	@echo 'make install     copy the module to PREFIX=$(PREFIX)'
+	@echo 'make clean       remove objs'
+	@echo
+	@echo 'NGX_SRC=DIR      build against an nginx source tree instead of the'
+	@echo '                 package nginx-dev; NGX=FILE is the nginx to test with'
+
+deps:
+	@t/lib/deps.sh build
+
+build: $(module)
+
+# The distribution keeps the flags that its nginx was configured with beside
+# the headers; a source tree is configured to be binary compatible with any
+# nginx of the same version that was built --with-compat.
+
+$(OBJS)/Makefile: config $(wildcard $(src)) Makefile
+	@mkdir -p $(OBJS)
+	root=$$PWD; cd $(NGX_SRC); \
+	if [ -f conf_flags ]; then . ./conf_flags; else \
+	    NGX_CONF_FLAGS=(--with-compat --with-threads \
+	        --with-http_ssl_module --with-http_v2_module \
+	        --with-http_realip_module); fi; \
+	configure=./configure; [ -x $$configure ] || configure=auto/configure; \
+	$$configure "$${NGX_CONF_FLAGS[@]}" --with-cc="$(CC)" \
+	    --with-cc-opt="-O2 -g -Werror $(CFLAGS)" --with-ld-opt="$(LDFLAGS)" \
+	    --builddir="$$root/$(OBJS)" --add-dynamic-module="$$root" \
+	    > "$$root/$(OBJS)/configure.log" \
+	    || { tail -n 20 "$$root/$(OBJS)/configure.log"; exit 1; }
+
+$(module): $(OBJS)/Makefile $(sources)
+	root=$$PWD; $(MAKE) -s -C $(NGX_SRC) -f "$$root/$(OBJS)/Makefile" modules
+
+demo:
+	@t/lib/deps.sh demo
+	@$(MAKE) -s build
+	@NGX=$(NGX) t/shop/demo.py
+
+test:
+	@t/lib/deps.sh test
+	@$(MAKE) -s build clang check unit asan
+	$(prove) $$PROVE_OPTIONS t
+
+unit: $(units)
+	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
+
+$(OBJS)/unit/%: t/unit/%.c $(wildcard t/unit/*.[ch]) $(sources) | $(OBJS)/Makefile
+	@mkdir -p $(OBJS)/unit
+	$(CC) -W -Wall -Wno-unused-parameter -Werror $(sanitize) -o $@ \
+	    $(addprefix -I,$(wildcard $(addprefix $(NGX_SRC)/src/, \
+	        core event event/modules os/unix http http/modules http/v2))) \
+	    -I$(OBJS) -I$(src) -It/unit \
+	    $< t/unit/ngx_stub.c $(pure_c) -lcmocka -lcjson -lcrypto -lm
+
+check:
+	@t/check.pl
+
+clang:
+	@$(MAKE) -s build CC=clang OBJS=$(OBJS)/clang
+
+asan:
+	@$(MAKE) -s build OBJS=$(OBJS)/asan CFLAGS="$(sanitize)" \
+	    LDFLAGS="-fsanitize=address,undefined"
+	TEST_NGINX_LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \
+	    $$($(CC) -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 \
+	TEST_NGINX_LOAD_MODULES=$$PWD/$(OBJS)/asan/ngx_http_refine_module.so \
+	    $(prove) $$PROVE_OPTIONS t
+
+bench:
+	@t/lib/deps.sh bench
+	@$(MAKE) -s build
+	t/bench/collect
+	t/bench/serve
+
+install: build
+	install -D -m 644 $(module) $(DESTDIR)$(PREFIX)/ngx_http_refine_module.so
+
+clean:
+	rm -rf $(OBJS)
+
+export TEST_NGINX_LOAD_MODULES ?= $(CURDIR)/$(OBJS)/ngx_http_refine_module.so

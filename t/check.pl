@@ -1,0 +1,217 @@
+#!/usr/bin/perl
+
+# Levels, style, and completeness of the docs: what "make check" holds against
+# the tree.  Prints each finding with its place; exits with 1 if there is one.
+
+use strict;
+use warnings;
+
+use File::Basename;
+
+chdir dirname(__FILE__) . '/..' or die;
+
+my $src = 'ngx_http_refine_module';
+my $prefix = 'ngx_http_refine_';
+my $findings = 0;
+
+# A file includes only files of a lower level (docs/architecture.md).
+
+my %level;
+my @levels = (
+    [qw(compat buf json html id counter)],
+    [qw(path event shared circuit target peer answer verdict)],
+    [qw(http redis scripts)],
+    [qw(queue)],
+    [qw(module.h)],
+    [qw(conf catalog identity guard batch flush serve)],
+    [qw(collect tap inject status control script variables)],
+    [qw(module.c)],
+);
+
+for my $n (0 .. $#levels) {
+    $level{$_} = $n for @{ $levels[$n] };
+}
+
+
+sub finding {
+    my ($place, $text) = @_;
+
+    print "$place: $text\n";
+    $findings++;
+    return;
+}
+
+
+sub slurp {
+    my ($name) = @_;
+
+    open my $in, '<', $name or return '';
+    local $/;
+    return scalar <$in> // '';
+}
+
+
+# "flush_post.c" is a part of the unit "flush"
+
+sub unit {
+    my ($name) = @_;
+
+    $name =~ s/^\Q$prefix\E//;
+    return $name if $name =~ /^module\.[ch]$/;
+    $name =~ s/\.[ch]$//;
+    $name =~ s/_.*// if !exists $level{$name};
+    return $name;
+}
+
+
+sub check_levels {
+    my ($file, $text) = @_;
+
+    my $unit = unit(basename($file));
+
+    if (!exists $level{$unit}) {
+        finding($file, "the unit \"$unit\" has no level in t/check.pl");
+        return;
+    }
+
+    while ($text =~ /^#include "(\Q$prefix\E[^"]+)"/mg) {
+        my $other = unit($1);
+        next if $other eq $unit;
+
+        if (!exists $level{$other} || $level{$other} >= $level{$unit}) {
+            finding($file, "level $level{$unit} includes $1");
+        }
+    }
+
+    return;
+}
+
+
+sub check_style {
+    my ($file, $text) = @_;
+
+    my $n = 0;
+    my ($start, $name);
+
+    for (split /\n/, $text) {
+        $n++;
+        finding("$file:$n", 'a tab') if /\t/;
+        finding("$file:$n", 'a blank at the end') if / $/;
+        finding("$file:$n", 'over 80 columns') if length > 80;
+        finding("$file:$n", 'a // comment') if m{(?<![:"'])//};
+        finding("$file:$n", 'not ASCII') if /[^\x20-\x7e\t]/;
+
+        $name = $1 if /^(ngx_http_refine_\w+|test_\w+)\(/;
+        $start = $n if /^\{/;
+
+        if (/^\}/ && defined $start) {
+            my $lines = $n - $start - 1;
+            finding("$file:$start", "$name() has $lines lines, 60 are allowed")
+                if $lines > 60 && $file =~ /^\Q$src\E/;
+            undef $start;
+        }
+    }
+
+    finding($file, "$n lines, 800 are allowed") if $n > 800;
+    finding($file, 'no newline at the end') if $text !~ /\n\z/;
+    finding($file, 'more than two blank lines') if $text =~ /\n\n\n\n/;
+    return;
+}
+
+
+# the directives, options, variables, counters and log lines against docs/
+
+sub check_docs {
+    my %docs = map { $_ => slurp("docs/$_.md") }
+        qw(directives variables events operations architecture development);
+
+    for my $name (sort keys %docs) {
+        finding("docs/$name.md", 'is missing or empty') if !length $docs{$name};
+    }
+
+    my $module = slurp("$src/${prefix}module.c");
+    my $catalog = slurp("$src/${prefix}catalog.c");
+    my $variables = slurp("$src/${prefix}variables.c");
+    my $counters = slurp("$src/${prefix}counter.h");
+
+    while ($module =~ /ngx_string\("(refine_?\w*)"\)/g) {
+        finding('docs/directives.md', "no section on $1")
+            if $docs{directives} !~ /^#+ `?\Q$1\E`?\s*$/m;
+    }
+
+    while ($catalog =~ /\{ ngx_string\("(\w+)"\)/g) {
+        finding('docs/directives.md', "no section on the option $1")
+            if $docs{directives} !~ /^#+ `?\Q$1\E`?\s*$/m;
+    }
+
+    while ($variables =~ /ngx_string\("(refine_\w+)"\)/g) {
+        finding('docs/variables.md', "no section on \$$1")
+            if $docs{variables} !~ /^#+ `?\$\Q$1\E`?\s*$/m;
+    }
+
+    while ($counters =~ /^    row\(\w+,\s+"(\w*)",\s+"(\w+)"\)/mg) {
+        my $name = $1 ? "$1.$2" : $2;
+        finding('docs/operations.md', "no counter $name")
+            if $docs{operations} !~ /`\Q$name\E`/;
+    }
+
+    for my $file (glob "$src/*.c") {
+        check_log_lines($file, slurp($file), $docs{operations});
+    }
+
+    return;
+}
+
+
+# The fixed part of each line logged in operation stands in docs/operations.md;
+# it is what precedes the first conversion, or the longest run between two.
+
+sub check_log_lines {
+    my ($file, $text, $operations) = @_;
+
+    $text =~ s/"\s*\n\s*"//g;
+    $operations =~ s/\s+/ /g;
+
+    while ($text =~ /ngx_log_error\(NGX_LOG_(?!DEBUG)\w+,[^"]*?"([^"]*)"/g) {
+        my ($line) = $1;
+        my ($fixed) = sort { length $b <=> length $a }
+            split /%[*0-9]*[a-zA-Z]+|\\"/, $line;
+        $fixed =~ s/^\s+|\s+$//g;
+        finding($file, "not in docs/operations.md: \"$fixed\"")
+            if index($operations, $fixed) < 0;
+    }
+
+    return;
+}
+
+
+# every source file is named in config
+
+sub check_config {
+    my $config = slurp('config');
+    my ($names) = $config =~ /refine_sources="([^"]*)"/;
+    my %named = map { $_ => 1 } grep { /\w/ } split /[\s\\]+/, $names;
+
+    for my $file (glob "$src/*.c") {
+        my ($name) = basename($file) =~ /^\Q$prefix\E(\w+)\.c$/;
+        finding('config', "does not name $name") if !delete $named{$name};
+    }
+
+    finding('config', "names $_, which does not exist") for sort keys %named;
+    return;
+}
+
+
+for my $file (glob("$src/*.[ch]"), glob('t/unit/*.[ch] t/bench/*.c')) {
+    my $text = slurp($file);
+    check_style($file, $text);
+    check_levels($file, $text) if $file =~ /^\Q$src\E/;
+}
+
+check_config();
+check_docs();
+
+finding('README.md', 'over 250 lines') if slurp('README.md') =~ tr/\n// > 250;
+
+print "check: ", ($findings ? "$findings findings" : 'ok'), "\n";
+exit($findings ? 1 : 0);

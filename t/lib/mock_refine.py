@@ -1,0 +1,300 @@
+#!/usr/bin/python3
+"""A mock of the Refine API for tests and the demo.
+
+POST to any path is taken for a batch of events: the key, the envelope and each
+event are checked, and what arrived is kept.  Everything under /_mock/ controls
+the mock itself:
+
+  GET  /_mock/requests?catalog=ID   what was received, as JSON
+  GET  /_mock/summary               counts by catalog and event type
+  POST /_mock/set                   how to answer; a JSON object with
+       catalog   only for this catalog (default: all)
+       status    answer with this status instead of 200
+       headers   {name: value} added to the answer
+       body      text of the answer
+       times     for so many requests, then as usual (default: for ever)
+       match     only for requests whose body contains this text
+       delay     seconds before the answer
+       drop      close the connection without an answer
+       hang      read the request and never answer
+       raw       bytes to send as they are, then close
+  POST /_mock/reset?catalog=ID      forgets behaviour and requests
+
+usage: mock_refine.py [--key KEY] [--cert FILE --cert-key FILE]
+                      (unix:PATH | HOST:PORT)...
+A PORT of 0 is chosen freely; each address is printed when it listens.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import re
+import signal
+import socket
+import socketserver
+import ssl
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler
+from urllib.parse import parse_qs, urlsplit
+
+LOCK = threading.Lock()
+REQUESTS = []
+RULES = []
+CONNECTIONS = itertools.count(1)
+SECONDS_TO_HANG = 120
+
+NUMBER = (int, float)
+ID = re.compile(r"[\x21\x23-\x25\x28-\x3b\x3d\x3f-\x5b\x5d-\x7e]{1,128}\Z")
+TYPES = {
+    "items_served": {"surface": str, "source": str, "itemIds": list},
+    "click": {"serveId": str, "itemId": str, "position": int},
+    "view": {"serveId": str, "itemId": str, "position": int},
+    "add_to_cart": {"serveId": str, "itemId": str},
+    "purchase": {"orderId": str, "value": NUMBER, "currency": str,
+                 "items": list},
+}
+
+
+def event_error(event):
+    """What is wrong with an event, or None."""
+    if not isinstance(event, dict):
+        return "an event is not an object"
+    fields = TYPES.get(event.get("type"))
+    if fields is None:
+        return "unknown type %r" % event.get("type")
+    if not ID.match(str(event.get("eventId", ""))):
+        return "bad eventId %r" % event.get("eventId")
+    for name in ("timestamp", "receivedAt"):
+        if type(event.get(name)) is not int or event[name] < 1_600_000_000_000:
+            return "bad %s %r" % (name, event.get(name))
+    for name, kind in fields.items():
+        value = event.get(name)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            return "bad %s %r" % (name, value)
+    for item in event.get("itemIds", []):
+        if not isinstance(item, str) or not item:
+            return "bad itemIds"
+    for item in event.get("items", []):
+        if not isinstance(item.get("itemId"), str) \
+           or type(item.get("quantity")) is not int \
+           or not isinstance(item.get("unitPrice"), NUMBER):
+            return "bad items"
+    return None
+
+
+def envelope_error(headers, data):
+    """What is wrong with a request, as (status, text), or None."""
+    if OPTIONS.key is not None and headers.get("REFINE_API_KEY") != OPTIONS.key:
+        return 401, "invalid API key"
+    if headers.get("Content-Type") != "application/json":
+        return 400, "Content-Type is not application/json"
+    if not headers.get("Idempotency-Key"):
+        return 400, "no Idempotency-Key"
+    if not isinstance(data, dict):
+        return 400, "the body is not a JSON object"
+    for name in ("organizationId", "catalogId"):
+        if not isinstance(data.get(name), str) or not data[name]:
+            return 400, "bad " + name
+    if type(data.get("sentAt")) is not int:
+        return 400, "bad sentAt"
+    events = data.get("events")
+    if not isinstance(events, list) or not events:
+        return 400, "no events"
+    for event in events:
+        error = event_error(event)
+        if error:
+            return 422, error
+    return None
+
+
+def rule_for(catalog, text):
+    with LOCK:
+        for rule in reversed(RULES):
+            if rule.get("catalog") not in (None, catalog):
+                continue
+            if "match" in rule and rule["match"] not in text:
+                continue
+            if "times" in rule:
+                if rule["times"] <= 0:
+                    continue
+                rule["times"] -= 1
+            return dict(rule)
+    return {}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 300
+
+    def setup(self):
+        super().setup()
+        self.number = next(CONNECTIONS)
+
+    def log_message(self, *args):
+        pass
+
+    def address_string(self):
+        return "client"
+
+    def answer(self, status, body=b"", headers=()):
+        headers = dict(headers)
+        if isinstance(body, str):
+            body = body.encode()
+        self.send_response(status)
+        headers.setdefault("Content-Type", "application/json")
+        headers.setdefault("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            self.send_header(name, str(value))
+        self.end_headers()
+        if status not in (204, 304):
+            self.wfile.write(body)
+
+    def error(self, status, message, headers=()):
+        self.answer(status, json.dumps({
+            "status": status, "message": message, "method": self.command,
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "url": self.path}), headers)
+
+    def control(self, body):
+        url = urlsplit(self.path)
+        catalog = parse_qs(url.query).get("catalog", [None])[0]
+        with LOCK:
+            if url.path == "/_mock/requests":
+                out = [r for r in REQUESTS
+                       if catalog in (None, r["catalog"])]
+            elif url.path == "/_mock/set":
+                RULES.append(json.loads(body))
+                out = {}
+            elif url.path == "/_mock/reset":
+                for rows in (RULES, REQUESTS):
+                    rows[:] = [r for r in rows
+                               if catalog not in (None, r.get("catalog"))]
+                out = {}
+            elif url.path == "/_mock/summary":
+                out = {}
+                for request in REQUESTS:
+                    if request["status"] != 200:
+                        continue
+                    counts = out.setdefault(request["catalog"], {})
+                    for event in request["body"]["events"]:
+                        kind = event["type"]
+                        counts[kind] = counts.get(kind, 0) + 1
+            else:
+                return self.error(404, "no such control")
+        return self.answer(200, json.dumps(out))
+
+    def do_GET(self):
+        if self.path.startswith("/_mock/"):
+            return self.control(b"")
+        return self.error(404, "nothing here")
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path.startswith("/_mock/"):
+            return self.control(body)
+        text = body.decode("utf-8", "replace")
+        try:
+            data = json.loads(body)
+        except ValueError:
+            data = None
+        catalog = data.get("catalogId") if isinstance(data, dict) else None
+        rule = rule_for(catalog, text)
+        error = envelope_error(self.headers, data)
+        status = rule.get("status", error[0] if error else 200)
+        if rule.get("drop") or rule.get("hang") or "raw" in rule:
+            status = 0
+        with LOCK:
+            REQUESTS.append({
+                "catalog": catalog, "status": status, "path": self.path,
+                "time": time.time(), "connection": self.number,
+                "headers": dict(self.headers.items()), "raw": text,
+                "body": data, "error": error[1] if error else None})
+        if rule.get("delay"):
+            time.sleep(rule["delay"])
+        if rule.get("hang"):
+            time.sleep(SECONDS_TO_HANG)
+        if "raw" in rule:
+            self.wfile.write(rule["raw"].encode("latin-1"))
+        if not status:
+            self.close_connection = True
+            return None
+        if status >= 300 or "body" in rule:
+            if "body" in rule:
+                return self.answer(status, rule["body"],
+                                   rule.get("headers", {}))
+            message = error[1] if error and "status" not in rule else \
+                "as told: %d" % status
+            return self.error(status, message, rule.get("headers", {}))
+        return self.answer(status, json.dumps({
+            "status": status, "accepted": len(data["events"])}),
+            rule.get("headers", {}))
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 256
+
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class TLSServer(Server):
+    context = None
+
+    def finish_request(self, request, client_address):
+        request.settimeout(10)
+        try:
+            request = self.context.wrap_socket(request, server_side=True)
+        except (ssl.SSLError, OSError):
+            return
+        super().finish_request(request, client_address)
+
+
+class UnixServer(Server):
+    address_family = socket.AF_UNIX
+
+    def server_bind(self):
+        if os.path.exists(self.server_address):
+            os.unlink(self.server_address)
+        super().server_bind()
+        os.chmod(self.server_address, 0o777)
+
+
+def listen(address):
+    if address.startswith("unix:"):
+        server = UnixServer(address[5:], Handler)
+        shown = address
+    else:
+        host, port = address.rsplit(":", 1)
+        server = (TLSServer if OPTIONS.cert else Server)(
+            (host, int(port)), Handler)
+        shown = "%s:%d" % server.server_address[:2]
+    if OPTIONS.cert:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(OPTIONS.cert, OPTIONS.cert_key)
+        TLSServer.context = context
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    print(shown, flush=True)
+
+
+if __name__ == "__main__":
+    PARSER = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    PARSER.add_argument("--key")
+    PARSER.add_argument("--cert")
+    PARSER.add_argument("--cert-key")
+    PARSER.add_argument("addresses", nargs="+")
+    OPTIONS = PARSER.parse_args()
+    # whoever started it writes nothing: the end of its pipe ends the mock
+    for one in OPTIONS.addresses:
+        listen(one)
+    signal.signal(signal.SIGTERM, lambda *args: sys.exit(0))
+    try:
+        while sys.stdin.buffer.read(4096):
+            pass
+    except KeyboardInterrupt:
+        pass
