@@ -1,0 +1,109 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_http_refine_answer.h"
+#include "ngx_http_refine_buf.h"
+#include "ngx_http_refine_identity.h"
+
+
+#define NGX_HTTP_REFINE_ANSWER_MAX  1024
+
+
+ngx_int_t
+ngx_http_refine_answer(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *body)
+{
+    ngx_int_t     rc;
+    ngx_buf_t    *b;
+    ngx_chain_t   out;
+
+    static ngx_str_t  no_store = ngx_string("no-store");
+
+    if (ngx_http_refine_header_add(r, "Cache-Control", &no_store) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    r->headers_out.status = status;
+
+    if (body == NULL) {
+        r->headers_out.content_length_n = 0;
+        r->header_only = 1;
+
+        return ngx_http_send_header(r);
+    }
+
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = NULL;
+    r->headers_out.content_length_n = body->len;
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->pos = body->data;
+    b->last = body->data + body->len;
+    b->memory = 1;
+    b->last_buf = (r == r->main) ? 1 : 0;
+    b->last_in_chain = 1;
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+ngx_int_t
+ngx_http_refine_answer_error(ngx_http_request_t *r, ngx_uint_t status,
+    const char *text)
+{
+    ngx_int_t              rc;
+    ngx_str_t              body;
+    ngx_http_refine_buf_t  b;
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_http_refine_buf_init(&b, r->pool, 0, NGX_HTTP_REFINE_ANSWER_MAX);
+
+    ngx_http_refine_buf_lit(&b, "{\"error\":");
+    ngx_http_refine_buf_json(&b, (const u_char *) text, ngx_strlen(text));
+    ngx_http_refine_buf_lit(&b, "}\n");
+
+    if (b.failed) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    body.data = b.start;
+    body.len = ngx_http_refine_buf_size(&b);
+
+    return ngx_http_refine_answer(r, status, &body);
+}
+
+
+ngx_int_t
+ngx_http_refine_answer_method(ngx_http_request_t *r, const char *allow,
+    const char *text)
+{
+    ngx_str_t  value;
+
+    value.data = (u_char *) allow;
+    value.len = ngx_strlen(allow);
+
+    if (ngx_http_refine_header_add(r, "Allow", &value) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_refine_answer_error(r, NGX_HTTP_NOT_ALLOWED, text);
+}

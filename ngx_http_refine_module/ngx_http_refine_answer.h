@@ -1,0 +1,33 @@
+
+/*
+ * Level 6: the module's own answers: JSON, never stored by a cache.
+ */
+
+
+#ifndef _NGX_HTTP_REFINE_ANSWER_H_INCLUDED_
+#define _NGX_HTTP_REFINE_ANSWER_H_INCLUDED_
+
+
+#include "ngx_http_refine_module.h"
+
+
+/*
+ * Sends the whole response; returns what ngx_http_finalize_request() takes.
+ * The body must live as long as r->pool; NULL: none.
+ */
+ngx_int_t ngx_http_refine_answer(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *body);
+
+/*
+ * The same with {"error":"..."}; text is constant.  The request's body is
+ * discarded when it was not read.
+ */
+ngx_int_t ngx_http_refine_answer_error(ngx_http_request_t *r,
+    ngx_uint_t status, const char *text);
+
+/* 405 with the methods that are allowed; both texts are constant */
+ngx_int_t ngx_http_refine_answer_method(ngx_http_request_t *r,
+    const char *allow, const char *text);
+
+
+#endif /* _NGX_HTTP_REFINE_ANSWER_H_INCLUDED_ */

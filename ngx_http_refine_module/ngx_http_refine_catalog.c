@@ -1,0 +1,667 @@
+
+#include "ngx_http_refine_catalog.h"
+#include "ngx_http_refine_catalog_option.h"
+
+
+#define NGX_HTTP_REFINE_CATALOG_MAX_NAME   64
+#define NGX_HTTP_REFINE_CATALOG_SERVES     (4 * 1024 * 1024)
+
+#define NGX_HTTP_REFINE_REDIS_PORT         6379
+#define NGX_HTTP_REFINE_REDIS_CONNECT      5000
+
+
+static ngx_http_refine_catalog_t *ngx_http_refine_catalog_get(ngx_conf_t *cf,
+    ngx_http_refine_main_conf_t *rmcf, ngx_str_t *name);
+static ngx_int_t ngx_http_refine_catalog_name(ngx_str_t *name);
+static void ngx_http_refine_catalog_preset(ngx_http_refine_catalog_t *catalog);
+static char *ngx_http_refine_catalog_option(ngx_conf_t *cf,
+    ngx_command_t *dummy, void *conf);
+static char *ngx_http_refine_catalog_unknown(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, ngx_str_t *name);
+static char *ngx_http_refine_catalog_complete(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog);
+static ngx_int_t ngx_http_refine_catalog_missing(ngx_conf_t *cf,
+    ngx_http_refine_main_conf_t *rmcf, ngx_http_refine_catalog_t *catalog);
+static ngx_int_t ngx_http_refine_catalog_targets(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog);
+static ngx_int_t ngx_http_refine_catalog_apart(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *one, ngx_http_refine_catalog_t *two);
+static void ngx_http_refine_catalog_at(ngx_conf_t *cf, ngx_conf_t *conf,
+    ngx_conf_file_t *file, ngx_http_refine_place_t *place);
+
+
+#define ngx_http_refine_catalog_equal(a, b)                                   \
+    ((a)->len == (b)->len && ngx_memcmp((a)->data, (b)->data, (a)->len) == 0)
+
+#define ngx_http_refine_option_offset(field)                                  \
+    offsetof(ngx_http_refine_catalog_t, field)
+
+
+static const ngx_http_refine_option_t  ngx_http_refine_options[] = {
+
+    { ngx_string("organization_id"), 1, ngx_http_refine_option_id,
+      ngx_http_refine_option_offset(organization_id), 0, 0, 0, NULL },
+
+    { ngx_string("catalog_id"), 1, ngx_http_refine_option_id,
+      ngx_http_refine_option_offset(catalog_id), 0, 0, 0, NULL },
+
+    { ngx_string("api_key"), 1, ngx_http_refine_option_key,
+      ngx_http_refine_option_offset(api_key), 0, 0, 0, NULL },
+
+    { ngx_string("endpoint"), 1, ngx_http_refine_option_endpoint,
+      ngx_http_refine_option_offset(url), 0, 0, 0, NULL },
+
+    { ngx_string("enabled"), 1, ngx_http_refine_option_flag,
+      ngx_http_refine_option_offset(enabled), 1, 0, 1, NULL },
+
+    { ngx_string("queue"), 8, ngx_http_refine_option_queue,
+      ngx_http_refine_option_offset(queue), 0, 0, 0, NULL },
+
+    { ngx_string("queue_timeout"), 1, ngx_http_refine_option_msec,
+      ngx_http_refine_option_offset(queue.redis.timeout),
+      2000, 10, 60000, "10ms to 60s" },
+
+    { ngx_string("batch_size"), 1, ngx_http_refine_option_number,
+      ngx_http_refine_option_offset(batch_size),
+      500, 1, 10000, "1 to 10000" },
+
+    { ngx_string("flush_interval"), 1, ngx_http_refine_option_msec,
+      ngx_http_refine_option_offset(flush_interval),
+      5000, 10, 3600000, "10ms to 1h" },
+
+    { ngx_string("max_in_flight"), 1, ngx_http_refine_option_number,
+      ngx_http_refine_option_offset(max_in_flight),
+      4, 1, 256, "1 to 256" },
+
+    { ngx_string("max_queue_size"), 1, ngx_http_refine_option_number,
+      ngx_http_refine_option_offset(queue.max_size),
+      1000000, 1, 1000000000, "1 to 1000000000" },
+
+    { ngx_string("max_retries"), 1, ngx_http_refine_option_number,
+      ngx_http_refine_option_offset(max_retries),
+      3, 1, 100, "1 to 100" },
+
+    { ngx_string("claim_timeout"), 1, ngx_http_refine_option_msec,
+      ngx_http_refine_option_offset(queue.claim_timeout),
+      90000, 1000, 86400000, "1s to 1d" },
+
+    { ngx_string("session_timeout"), 1, ngx_http_refine_option_sec,
+      ngx_http_refine_option_offset(session.lifetime),
+      30 * 60, 1, NGX_HTTP_REFINE_MAX_LIFETIME, "1s to 400d" },
+
+    { ngx_string("visitor_cookie"), 3, ngx_http_refine_option_cookie,
+      ngx_http_refine_option_offset(visitor),
+      0, 1, NGX_HTTP_REFINE_MAX_LIFETIME, "1s to 400d" },
+
+    { ngx_string("session_cookie"), 2, ngx_http_refine_option_cookie,
+      ngx_http_refine_option_offset(session), 0, 0, 0, NULL },
+
+    { ngx_string("cookie_secure"), 1, ngx_http_refine_option_secure,
+      ngx_http_refine_option_offset(cookie_secure), 0, 0, 0, NULL },
+
+    { ngx_string("user_id"), 1, ngx_http_refine_option_complex,
+      ngx_http_refine_option_offset(user_id), 0, 0, 0, NULL },
+
+    { ngx_string("anonymize_ip"), 1, ngx_http_refine_option_flag,
+      ngx_http_refine_option_offset(anonymize_ip), 1, 0, 1, NULL },
+
+    { ngx_string("connect_timeout"), 1, ngx_http_refine_option_msec,
+      ngx_http_refine_option_offset(endpoint.connect_timeout),
+      5000, 10, 600000, "10ms to 10m" },
+
+    { ngx_string("send_timeout"), 1, ngx_http_refine_option_msec,
+      ngx_http_refine_option_offset(endpoint.send_timeout),
+      10000, 10, 600000, "10ms to 10m" },
+
+    { ngx_string("read_timeout"), 1, ngx_http_refine_option_msec,
+      ngx_http_refine_option_offset(endpoint.read_timeout),
+      10000, 10, 600000, "10ms to 10m" },
+
+    { ngx_string("delivery_timeout"), 1, ngx_http_refine_option_msec,
+      ngx_http_refine_option_offset(delivery_timeout),
+      30000, 10, 600000, "10ms to 10m" },
+
+    { ngx_string("ssl_verify"), 1, ngx_http_refine_option_flag,
+      ngx_http_refine_option_offset(source.ssl_verify), 1, 0, 1, NULL },
+
+    { ngx_string("ssl_trusted_certificate"), 1, ngx_http_refine_option_text,
+      ngx_http_refine_option_offset(source.trusted_certificate),
+      0, 0, 0, NULL },
+
+    { ngx_string("ssl_name"), 1, ngx_http_refine_option_text,
+      ngx_http_refine_option_offset(source.ssl_name), 0, 0, 0, NULL }
+};
+
+#define NGX_HTTP_REFINE_OPTIONS                                               \
+    (sizeof(ngx_http_refine_options) / sizeof(ngx_http_refine_options[0]))
+
+
+char *
+ngx_http_refine_catalog_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_refine_main_conf_t *rmcf = conf;
+
+    char                       *rv;
+    ngx_str_t                  *value;
+    ngx_conf_t                  save;
+    ngx_http_refine_catalog_t  *catalog;
+
+    value = cf->args->elts;
+
+    catalog = ngx_http_refine_catalog_get(cf, rmcf, &value[1]);
+    if (catalog == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (catalog->source.block.line) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate refine_catalog \"%V\", the first is in "
+                           "%V:%ui",
+                           &catalog->name, &catalog->source.block.file,
+                           catalog->source.block.line);
+        return NGX_CONF_ERROR;
+    }
+
+    ngx_http_refine_option_place(cf, &catalog->source.block);
+
+    ngx_http_refine_catalog_preset(catalog);
+
+    catalog->zone = ngx_http_refine_shared_add(cf, &catalog->name,
+                                               &ngx_http_refine_module);
+    if (catalog->zone == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    save = *cf;
+    cf->handler = ngx_http_refine_catalog_option;
+    cf->handler_conf = (void *) catalog;
+
+    rv = ngx_conf_parse(cf, NULL);
+
+    *cf = save;
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    return ngx_http_refine_catalog_complete(cf, catalog);
+}
+
+
+char *
+ngx_http_refine_catalog_use(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_refine_loc_conf_t *rlcf = conf;
+
+    ngx_str_t                    *value;
+    ngx_http_refine_main_conf_t  *rmcf;
+
+    if (rlcf->catalog != NGX_CONF_UNSET_PTR) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[1].data, "off") == 0) {
+        rlcf->catalog = NULL;
+        return NGX_CONF_OK;
+    }
+
+    rmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_refine_module);
+
+    rlcf->catalog = ngx_http_refine_catalog_get(cf, rmcf, &value[1]);
+    if (rlcf->catalog == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (rlcf->catalog->source.use.line == 0) {
+        ngx_http_refine_option_place(cf, &rlcf->catalog->source.use);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* finds the catalog or makes one whose block is still to come */
+
+static ngx_http_refine_catalog_t *
+ngx_http_refine_catalog_get(ngx_conf_t *cf, ngx_http_refine_main_conf_t *rmcf,
+    ngx_str_t *name)
+{
+    ngx_uint_t                  i;
+    ngx_http_refine_catalog_t  *catalog, **catalogs;
+
+    if (ngx_http_refine_catalog_name(name) != NGX_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid name of a refine_catalog \"%V\", allowed: "
+                           "1 to %d of letters, digits, \".\", \"_\" and "
+                           "\"-\", except \"off\"",
+                           name, NGX_HTTP_REFINE_CATALOG_MAX_NAME);
+        return NULL;
+    }
+
+    catalogs = rmcf->catalogs.elts;
+
+    for (i = 0; i < rmcf->catalogs.nelts; i++) {
+        if (ngx_http_refine_catalog_equal(&catalogs[i]->name, name)) {
+            return catalogs[i];
+        }
+    }
+
+    catalog = ngx_pcalloc(cf->pool, sizeof(ngx_http_refine_catalog_t));
+    catalogs = ngx_array_push(&rmcf->catalogs);
+
+    if (catalog == NULL || catalogs == NULL) {
+        return NULL;
+    }
+
+    catalog->name = *name;
+    *catalogs = catalog;
+
+    return catalog;
+}
+
+
+static ngx_int_t
+ngx_http_refine_catalog_name(ngx_str_t *name)
+{
+    u_char      ch;
+    ngx_uint_t  i;
+
+    if (name->len == 0 || name->len > NGX_HTTP_REFINE_CATALOG_MAX_NAME
+        || ngx_strcmp(name->data, "off") == 0)
+    {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < name->len; i++) {
+        ch = name->data[i];
+
+        if (((ch | 0x20) < 'a' || (ch | 0x20) > 'z')
+            && (ch < '0' || ch > '9') && ch != '.' && ch != '_' && ch != '-')
+        {
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_refine_catalog_preset(ngx_http_refine_catalog_t *catalog)
+{
+    char                            *p;
+    ngx_uint_t                       i;
+    const ngx_http_refine_option_t  *option;
+
+    for (i = 0; i < NGX_HTTP_REFINE_OPTIONS; i++) {
+
+        option = &ngx_http_refine_options[i];
+        p = (char *) catalog + option->offset;
+
+        if (option->set == ngx_http_refine_option_number) {
+            *(ngx_uint_t *) p = option->preset;
+
+        } else if (option->set == ngx_http_refine_option_msec) {
+            *(ngx_msec_t *) p = option->preset;
+
+        } else if (option->set == ngx_http_refine_option_sec) {
+            *(time_t *) p = option->preset;
+
+        } else if (option->set == ngx_http_refine_option_flag) {
+            *(ngx_flag_t *) p = option->preset;
+        }
+    }
+
+    ngx_str_set(&catalog->url, "https://api.joinrefine.io/events");
+    ngx_str_set(&catalog->host, "api.joinrefine.io");
+    ngx_str_set(&catalog->uri, "/events");
+    catalog->source.address = catalog->host;
+    catalog->source.https = 1;
+    catalog->source.endpoint = catalog->source.block;
+
+    ngx_str_set(&catalog->queue.prefix, "refine");
+    catalog->queue.serve_buffer = NGX_HTTP_REFINE_CATALOG_SERVES;
+
+    ngx_str_set(&catalog->visitor.name, "refine_vid");
+    catalog->visitor.lifetime = 365 * NGX_HTTP_REFINE_DAY;
+    ngx_str_set(&catalog->session.name, "refine_sid");
+    catalog->cookie_secure = NGX_HTTP_REFINE_SECURE_AUTO;
+}
+
+
+static char *
+ngx_http_refine_catalog_option(ngx_conf_t *cf, ngx_command_t *dummy,
+    void *conf)
+{
+    ngx_http_refine_catalog_t *catalog = conf;
+
+    ngx_str_t                       *value;
+    ngx_uint_t                       i;
+    const ngx_http_refine_option_t  *option;
+
+    value = cf->args->elts;
+
+    if (ngx_strcmp(value[0].data, "include") == 0 && cf->args->nelts == 2) {
+        return ngx_conf_include(cf, dummy, conf);
+    }
+
+    for (i = 0; i < NGX_HTTP_REFINE_OPTIONS; i++) {
+
+        option = &ngx_http_refine_options[i];
+
+        if (ngx_strcmp(value[0].data, option->name.data) == 0) {
+            break;
+        }
+    }
+
+    if (i == NGX_HTTP_REFINE_OPTIONS) {
+        return ngx_http_refine_catalog_unknown(cf, catalog, &value[0]);
+    }
+
+    if (catalog->source.seen & ((uint64_t) 1 << i)) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate option \"%V\" in refine_catalog \"%V\"",
+                           &option->name, &catalog->name);
+        return NGX_CONF_ERROR;
+    }
+
+    catalog->source.seen |= (uint64_t) 1 << i;
+
+    /* the values are not quoted: one of them may be a key without its ";" */
+
+    if (cf->args->nelts < 2 || cf->args->nelts - 1 > option->args) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid number of values of \"%V\" in "
+                           "refine_catalog \"%V\", allowed: 1 to %ui",
+                           &option->name, &catalog->name, option->args);
+        return NGX_CONF_ERROR;
+    }
+
+    for (i = 1; i < cf->args->nelts; i++) {
+        if (value[i].len == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "empty value of \"%V\" in refine_catalog "
+                               "\"%V\"", &option->name, &catalog->name);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    return option->set(cf, catalog, option);
+}
+
+
+static char *
+ngx_http_refine_catalog_unknown(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, ngx_str_t *name)
+{
+    u_char      *p, *last, list[NGX_MAX_CONF_ERRSTR];
+    ngx_str_t    known;
+    ngx_uint_t   i;
+
+    p = list;
+    last = list + sizeof(list);
+
+    for (i = 0; i < NGX_HTTP_REFINE_OPTIONS; i++) {
+        p = ngx_slprintf(p, last, "%s%V", i ? ", " : "",
+                         &ngx_http_refine_options[i].name);
+    }
+
+    known.data = list;
+    known.len = p - list;
+
+    /* "api_key=KEY" is such a mistake, so nothing behind "=" is quoted */
+
+    p = ngx_strlchr(name->data, name->data + name->len, '=');
+
+    if (p) {
+        name->len = p - name->data;
+    }
+
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "unknown option \"%V\" in refine_catalog \"%V\", "
+                       "allowed: %V", name, &catalog->name, &known);
+
+    return NGX_CONF_ERROR;
+}
+
+
+static char *
+ngx_http_refine_catalog_complete(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog)
+{
+    const char  *missing;
+
+    missing = NULL;
+
+    if (catalog->organization_id.len == 0) {
+        missing = "organization_id";
+
+    } else if (catalog->catalog_id.len == 0) {
+        missing = "catalog_id";
+
+    } else if (catalog->api_key.len == 0) {
+        missing = "api_key";
+
+    } else if (catalog->source.store.len == 0) {
+        missing = "queue";
+    }
+
+    if (missing) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no \"%s\" in refine_catalog \"%V\", which needs "
+                           "organization_id, catalog_id, api_key and queue",
+                           missing, &catalog->name);
+        return NGX_CONF_ERROR;
+    }
+
+    if (catalog->visitor.name.len
+        && ngx_http_refine_catalog_equal(&catalog->visitor.name,
+                                         &catalog->session.name))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "visitor_cookie and session_cookie have the same "
+                           "name \"%V\" in refine_catalog \"%V\"",
+                           &catalog->visitor.name, &catalog->name);
+        return NGX_CONF_ERROR;
+    }
+
+    catalog->queue.catalog = catalog->catalog_id;
+    catalog->queue.redis.target.connect_timeout = NGX_HTTP_REFINE_REDIS_CONNECT;
+    catalog->queue.redis.target.send_timeout = catalog->queue.redis.timeout;
+    catalog->queue.redis.target.read_timeout = catalog->queue.redis.timeout;
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_http_refine_catalog_check(ngx_conf_t *cf)
+{
+    ngx_uint_t                    i, j;
+    ngx_http_refine_catalog_t   **catalogs;
+    ngx_http_refine_main_conf_t  *rmcf;
+
+    rmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_refine_module);
+    catalogs = rmcf->catalogs.elts;
+
+    for (i = 0; i < rmcf->catalogs.nelts; i++) {
+
+        if (catalogs[i]->source.block.line == 0) {
+            return ngx_http_refine_catalog_missing(cf, rmcf, catalogs[i]);
+        }
+
+        if (ngx_http_refine_catalog_targets(cf, catalogs[i]) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        for (j = 0; j < i; j++) {
+            if (ngx_http_refine_catalog_apart(cf, catalogs[j], catalogs[i])
+                != NGX_OK)
+            {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_refine_catalog_missing(ngx_conf_t *cf,
+    ngx_http_refine_main_conf_t *rmcf, ngx_http_refine_catalog_t *catalog)
+{
+    u_char                      *p, *last, list[NGX_MAX_CONF_ERRSTR];
+    ngx_str_t                    known;
+    ngx_uint_t                   i;
+    ngx_conf_t                   conf;
+    ngx_conf_file_t              file;
+    ngx_http_refine_catalog_t  **catalogs;
+
+    p = list;
+    last = list + sizeof(list);
+
+    catalogs = rmcf->catalogs.elts;
+
+    for (i = 0; i < rmcf->catalogs.nelts; i++) {
+        if (catalogs[i]->source.block.line) {
+            p = ngx_slprintf(p, last, "%s%V", p == list ? "" : ", ",
+                             &catalogs[i]->name);
+        }
+    }
+
+    known.data = list;
+    known.len = p - list;
+
+    if (known.len == 0) {
+        ngx_str_set(&known, "none, there is no refine_catalog");
+    }
+
+    ngx_http_refine_catalog_at(cf, &conf, &file, &catalog->source.use);
+
+    ngx_conf_log_error(NGX_LOG_EMERG, &conf, 0,
+                       "unknown catalog \"%V\" in \"refine\", known: %V",
+                       &catalog->name, &known);
+
+    return NGX_ERROR;
+}
+
+
+/*
+ * This waits for the end of http{}, since a resolver may stand anywhere in it.
+ * Messages shall nevertheless name the line of the option.
+ */
+
+static ngx_int_t
+ngx_http_refine_catalog_targets(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog)
+{
+    ngx_conf_t                 conf;
+    ngx_msec_t                 timeout;
+    ngx_conf_file_t            file;
+    ngx_resolver_t            *resolver;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* without a resolver in http{}, core puts one there that knows no server */
+
+    resolver = clcf->resolver;
+
+    if (resolver && resolver->connections.nelts == 0) {
+        resolver = NULL;
+    }
+
+    timeout = clcf->resolver_timeout;
+
+    if (timeout == NGX_CONF_UNSET_MSEC) {
+        timeout = 30000;
+    }
+
+    ngx_http_refine_catalog_at(cf, &conf, &file, &catalog->source.endpoint);
+
+    if (ngx_http_refine_target_parse(&conf, &catalog->endpoint,
+                                     &catalog->source.address,
+                                     catalog->source.https ? 443 : 80,
+                                     resolver, timeout)
+        != NGX_CONF_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (catalog->source.https
+        && ngx_http_refine_target_tls(&conf, &catalog->endpoint,
+                                      &catalog->source.trusted_certificate,
+                                      &catalog->source.ssl_name,
+                                      catalog->source.ssl_verify)
+           != NGX_CONF_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    ngx_http_refine_catalog_at(cf, &conf, &file, &catalog->source.queue);
+
+    if (ngx_http_refine_target_parse(&conf, &catalog->queue.redis.target,
+                                     &catalog->source.store,
+                                     NGX_HTTP_REFINE_REDIS_PORT,
+                                     resolver, timeout)
+        != NGX_CONF_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+/* two catalogs on the same keys would deliver each other's events */
+
+static ngx_int_t
+ngx_http_refine_catalog_apart(ngx_conf_t *cf, ngx_http_refine_catalog_t *one,
+    ngx_http_refine_catalog_t *two)
+{
+    ngx_conf_t                     conf;
+    ngx_conf_file_t                file;
+    ngx_http_refine_queue_conf_t  *a, *b;
+
+    a = &one->queue;
+    b = &two->queue;
+
+    if (a->redis.db != b->redis.db
+        || !ngx_http_refine_catalog_equal(&a->catalog, &b->catalog)
+        || !ngx_http_refine_catalog_equal(&a->prefix, &b->prefix)
+        || !ngx_http_refine_catalog_equal(&a->redis.target.name,
+                                          &b->redis.target.name))
+    {
+        return NGX_OK;
+    }
+
+    ngx_http_refine_catalog_at(cf, &conf, &file, &two->source.block);
+
+    ngx_conf_log_error(NGX_LOG_EMERG, &conf, 0,
+                       "refine_catalog \"%V\" and \"%V\" have the same "
+                       "catalog_id \"%V\" in the same queue \"%V\", allowed: "
+                       "a queue each, or another prefix=",
+                       &one->name, &two->name, &a->catalog,
+                       &a->redis.target.name);
+
+    return NGX_ERROR;
+}
+
+
+/* for messages about a line that has been read before */
+
+static void
+ngx_http_refine_catalog_at(ngx_conf_t *cf, ngx_conf_t *conf,
+    ngx_conf_file_t *file, ngx_http_refine_place_t *place)
+{
+    *conf = *cf;
+    *file = *cf->conf_file;
+
+    file->file.name = place->file;
+    file->line = place->line;
+
+    conf->conf_file = file;
+}

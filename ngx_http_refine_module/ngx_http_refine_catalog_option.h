@@ -1,0 +1,69 @@
+
+/*
+ * Level 5: what the options of a refine_catalog block may say.  Every mistake
+ * is an error of the configuration that quotes the value (never a key or a
+ * password) and says what is allowed.
+ */
+
+
+#ifndef _NGX_HTTP_REFINE_CATALOG_OPTION_H_INCLUDED_
+#define _NGX_HTTP_REFINE_CATALOG_OPTION_H_INCLUDED_
+
+
+#include "ngx_http_refine_module.h"
+
+
+#define NGX_HTTP_REFINE_DAY           (24 * 60 * 60)
+#define NGX_HTTP_REFINE_MAX_LIFETIME  (400 * NGX_HTTP_REFINE_DAY)
+
+
+typedef struct ngx_http_refine_option_s  ngx_http_refine_option_t;
+
+typedef char *(*ngx_http_refine_option_pt)(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+
+struct ngx_http_refine_option_s {
+    ngx_str_t                  name;
+    ngx_uint_t                 args;        /* values, at most */
+    ngx_http_refine_option_pt  set;
+    size_t                     offset;
+    ngx_int_t                  preset;      /* numbers, times and flags */
+    ngx_int_t                  low;
+    ngx_int_t                  high;
+    const char                *allowed;     /* the bounds in words */
+};
+
+
+/* the setters; the values are in cf->args, none of them is empty */
+
+char *ngx_http_refine_option_number(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+char *ngx_http_refine_option_msec(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+char *ngx_http_refine_option_sec(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+char *ngx_http_refine_option_flag(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+char *ngx_http_refine_option_secure(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+char *ngx_http_refine_option_text(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+char *ngx_http_refine_option_id(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+char *ngx_http_refine_option_complex(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+char *ngx_http_refine_option_key(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+char *ngx_http_refine_option_endpoint(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+char *ngx_http_refine_option_queue(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+char *ngx_http_refine_option_cookie(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+
+/* notes where the directive that is being read stands */
+void ngx_http_refine_option_place(ngx_conf_t *cf,
+    ngx_http_refine_place_t *place);
+
+
+#endif /* _NGX_HTTP_REFINE_CATALOG_OPTION_H_INCLUDED_ */

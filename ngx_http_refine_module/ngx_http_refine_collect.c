@@ -1,0 +1,794 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_http_refine_answer.h"
+#include "ngx_http_refine_beacon.h"
+#include "ngx_http_refine_collect.h"
+#include "ngx_http_refine_flush.h"
+#include "ngx_http_refine_guard.h"
+#include "ngx_http_refine_identity.h"
+
+
+/* for where client_max_body_size is off: a body is read into memory */
+#define NGX_HTTP_REFINE_COLLECT_MAX_BODY   (16 * 1024 * 1024)
+
+/* seconds, chosen at random so that browsers do not come back together */
+#define NGX_HTTP_REFINE_COLLECT_RETRY      5
+
+#define NGX_HTTP_REFINE_COLLECT_METHODS    "POST, OPTIONS"
+
+
+typedef struct {
+    ngx_http_request_t             *request;
+    ngx_http_refine_catalog_t      *catalog;
+    ngx_http_refine_ctx_t          *ctx;
+    ngx_http_refine_ticket_t       *ticket;     /* waits for Redis */
+    ngx_http_refine_beacon_t        beacon;
+} ngx_http_refine_collect_t;
+
+
+static ngx_int_t ngx_http_refine_collect_handler(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_refine_collect_test(ngx_http_request_t *r,
+    const char **error, ngx_http_refine_counter_e *reason);
+static ngx_http_refine_collect_t *ngx_http_refine_collect_create(
+    ngx_http_request_t *r);
+static ngx_int_t ngx_http_refine_collect_preflight(ngx_http_request_t *r);
+static void ngx_http_refine_collect_body(ngx_http_request_t *r);
+static ngx_int_t ngx_http_refine_collect_read(
+    ngx_http_refine_collect_t *collect);
+static ngx_int_t ngx_http_refine_collect_text(ngx_http_request_t *r,
+    ngx_str_t *text);
+static ngx_int_t ngx_http_refine_collect_copy(ngx_http_request_t *r,
+    ngx_str_t *text);
+static ngx_int_t ngx_http_refine_collect_check(
+    ngx_http_refine_collect_t *collect);
+static ngx_int_t ngx_http_refine_collect_store(
+    ngx_http_refine_collect_t *collect);
+static void ngx_http_refine_collect_stored(void *data,
+    ngx_http_refine_stored_e rc);
+static void ngx_http_refine_collect_cleanup(void *data);
+static ngx_int_t ngx_http_refine_collect_accept(
+    ngx_http_refine_collect_t *collect, const char *outcome);
+static ngx_int_t ngx_http_refine_collect_drop(
+    ngx_http_refine_collect_t *collect);
+static ngx_int_t ngx_http_refine_collect_refuse(
+    ngx_http_refine_collect_t *collect, ngx_uint_t status, const char *error,
+    ngx_http_refine_counter_e reason);
+static ngx_int_t ngx_http_refine_collect_fail(
+    ngx_http_refine_collect_t *collect, ngx_http_refine_stored_e rc);
+static ngx_int_t ngx_http_refine_collect_reject(
+    ngx_http_refine_collect_t *collect, ngx_uint_t status, const char *error);
+static ngx_int_t ngx_http_refine_collect_answer(
+    ngx_http_refine_collect_t *collect, ngx_uint_t status,
+    ngx_uint_t accepted);
+static ngx_int_t ngx_http_refine_collect_log(ngx_http_request_t *r);
+
+
+static ngx_int_t
+ngx_http_refine_collect_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                    rc;
+    ngx_uint_t                   status;
+    const char                  *error;
+    ngx_http_refine_collect_t   *collect;
+    ngx_http_refine_loc_conf_t  *lcf;
+    ngx_http_refine_counter_e    reason;
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_refine_module);
+
+    if (lcf->catalog == NULL) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+
+    if (ngx_http_refine_flush_start(lcf->catalog, (ngx_cycle_t *) ngx_cycle)
+        != NGX_OK)
+    {
+        collect = ngx_http_refine_collect_create(r);
+
+        return collect == NULL ? NGX_HTTP_INTERNAL_SERVER_ERROR
+                               : ngx_http_refine_collect_fail(collect,
+                                                 NGX_HTTP_REFINE_UNAVAILABLE);
+    }
+
+    status = ngx_http_refine_collect_test(r, &error, &reason);
+
+    if (status) {
+        collect = ngx_http_refine_collect_create(r);
+
+        return collect == NULL ? NGX_HTTP_INTERNAL_SERVER_ERROR
+                               : ngx_http_refine_collect_refuse(collect,
+                                                     status, error, reason);
+    }
+
+    if (r->method == NGX_HTTP_OPTIONS) {
+        return ngx_http_refine_collect_preflight(r);
+    }
+
+    r->request_body_in_single_buf = 1;
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_refine_collect_body);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+/* what can be refused without the body; 0, or the status */
+
+static ngx_uint_t
+ngx_http_refine_collect_test(ngx_http_request_t *r, const char **error,
+    ngx_http_refine_counter_e *reason)
+{
+    ngx_table_elt_t  *h;
+
+    if (r->method != NGX_HTTP_POST && r->method != NGX_HTTP_OPTIONS) {
+        *error = "the method must be POST";
+        *reason = NGX_HTTP_REFINE_REJECTED_METHOD;
+
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    *error = ngx_http_refine_guard_origin(r);
+
+    if (*error) {
+        *reason = NGX_HTTP_REFINE_REJECTED_ORIGIN;
+
+        return NGX_HTTP_FORBIDDEN;
+    }
+
+    h = ngx_http_refine_header_find(r, "content-encoding");
+
+    if (h && h->value.len
+        && !(h->value.len == sizeof("identity") - 1
+             && ngx_strncasecmp(h->value.data, (u_char *) "identity",
+                                h->value.len)
+                == 0))
+    {
+        *error = "Content-Encoding must be absent or identity";
+        *reason = NGX_HTTP_REFINE_REJECTED_ENCODING;
+
+        return NGX_HTTP_UNSUPPORTED_MEDIA_TYPE;
+    }
+
+    return 0;
+}
+
+
+static ngx_http_refine_collect_t *
+ngx_http_refine_collect_create(ngx_http_request_t *r)
+{
+    ngx_http_refine_collect_t   *collect;
+    ngx_http_refine_loc_conf_t  *lcf;
+
+    collect = ngx_pcalloc(r->pool, sizeof(ngx_http_refine_collect_t));
+    if (collect == NULL) {
+        return NULL;
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_refine_module);
+
+    collect->request = r;
+    collect->catalog = lcf->catalog;
+    collect->ctx = ngx_http_refine_ctx_get(r);
+
+    if (collect->ctx == NULL) {
+        return NULL;
+    }
+
+    ngx_http_refine_beacon_init(&collect->beacon, r->pool);
+
+    return collect;
+}
+
+
+/* of the same origin, which needs no CORS headers */
+
+static ngx_int_t
+ngx_http_refine_collect_preflight(ngx_http_request_t *r)
+{
+    ngx_int_t  rc;
+
+    static ngx_str_t  allow = ngx_string(NGX_HTTP_REFINE_COLLECT_METHODS);
+
+    rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (ngx_http_refine_header_add(r, "Allow", &allow) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_refine_answer(r, NGX_HTTP_NO_CONTENT, NULL);
+}
+
+
+static void
+ngx_http_refine_collect_body(ngx_http_request_t *r)
+{
+    ngx_int_t                   rc;
+    ngx_http_refine_collect_t  *collect;
+
+    collect = ngx_http_refine_collect_create(r);
+
+    if (collect == NULL) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    rc = ngx_http_refine_collect_read(collect);
+
+    ngx_http_refine_beacon_free(&collect->beacon);
+
+    if (rc == NGX_AGAIN) {
+        return;
+    }
+
+    ngx_http_finalize_request(r, rc);
+}
+
+
+/* NGX_AGAIN: the request waits for Redis; else what finalizes it */
+
+static ngx_int_t
+ngx_http_refine_collect_read(ngx_http_refine_collect_t *collect)
+{
+    ngx_int_t                  rc;
+    ngx_str_t                  text;
+    ngx_http_request_t        *r;
+    ngx_http_refine_beacon_t  *beacon;
+
+    r = collect->request;
+    beacon = &collect->beacon;
+
+    rc = ngx_http_refine_collect_text(r, &text);
+
+    if (rc == NGX_DECLINED) {
+        return ngx_http_refine_collect_refuse(collect,
+                   NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "the body is too large",
+                   NGX_HTTP_REFINE_REJECTED_TOO_LARGE);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_refine_beacon_parse(beacon, r->pool, text.data, text.len);
+
+    if (rc == NGX_DECLINED) {
+        ngx_http_refine_beacon_reject(beacon, -1, &beacon->error);
+        ngx_http_refine_queue_count(collect->catalog->store,
+                                    beacon->error.reason, 1);
+
+        collect->ctx->outcome = "rejected";
+
+        return ngx_http_refine_collect_answer(collect, beacon->status, 0);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_refine_collect_check(collect);
+}
+
+
+/* the body in one piece */
+
+static ngx_int_t
+ngx_http_refine_collect_text(ngx_http_request_t *r, ngx_str_t *text)
+{
+    off_t         size;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    ngx_str_set(text, "");
+
+    if (r->request_body == NULL || r->request_body->bufs == NULL) {
+        return NGX_OK;
+    }
+
+    cl = r->request_body->bufs;
+    b = cl->buf;
+
+    if (cl->next == NULL && ngx_buf_in_memory(b)) {
+        text->data = b->pos;
+        text->len = b->last - b->pos;
+
+        return NGX_OK;
+    }
+
+    size = 0;
+
+    for ( /* void */ ; cl; cl = cl->next) {
+        size += ngx_buf_size(cl->buf);
+    }
+
+    if (size > NGX_HTTP_REFINE_COLLECT_MAX_BODY) {
+        return NGX_DECLINED;
+    }
+
+    text->len = (size_t) size;
+
+    return ngx_http_refine_collect_copy(r, text);
+}
+
+
+static ngx_int_t
+ngx_http_refine_collect_copy(ngx_http_request_t *r, ngx_str_t *text)
+{
+    u_char       *p;
+    size_t        size;
+    ssize_t       n;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    p = ngx_pnalloc(r->pool, text->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    text->data = p;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        b = cl->buf;
+
+        if (ngx_buf_in_memory(b)) {
+            p = ngx_cpymem(p, b->pos, b->last - b->pos);
+            continue;
+        }
+
+        if (!b->in_file) {
+            continue;
+        }
+
+        size = (size_t) (b->file_last - b->file_pos);
+
+        n = ngx_read_file(b->file, p, size, b->file_pos);
+
+        if (n == NGX_ERROR || (size_t) n != size) {
+            return NGX_ERROR;
+        }
+
+        p += n;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_refine_collect_check(ngx_http_refine_collect_t *collect)
+{
+    ngx_http_request_t           *r;
+    ngx_http_refine_beacon_t     *beacon;
+    ngx_http_refine_catalog_t    *catalog;
+    ngx_http_refine_event_env_t   env;
+
+    r = collect->request;
+    beacon = &collect->beacon;
+    catalog = collect->catalog;
+
+    if (ngx_http_refine_identity_mint(r, catalog, collect->ctx) != NGX_OK
+        || ngx_http_refine_identity_env(r, catalog, &env) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    env.sent_at = beacon->sent_at;
+
+    if (ngx_http_refine_beacon_check(beacon, r->pool, &env, catalog->store,
+                                     catalog->enabled ? catalog->zone : NULL)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (beacon->nrejected == beacon->total) {
+        collect->ctx->outcome = "rejected";
+
+        return ngx_http_refine_collect_answer(collect, NGX_HTTP_BAD_REQUEST,
+                                              0);
+    }
+
+    if (!catalog->enabled) {
+        return ngx_http_refine_collect_drop(collect);
+    }
+
+    if (beacon->nevents == 0) {
+        return ngx_http_refine_collect_accept(collect, "duplicate");
+    }
+
+    return ngx_http_refine_collect_store(collect);
+}
+
+
+/*
+ * The request is held until Redis has answered, which the queue's own deadline
+ * bounds.  A client that goes away meanwhile is not looked for: its events are
+ * stored all the same, and their ids have to be remembered for the time when
+ * the browser, which saw no answer, sends them again.
+ */
+
+static ngx_int_t
+ngx_http_refine_collect_store(ngx_http_refine_collect_t *collect)
+{
+    ngx_http_request_t  *r;
+    ngx_http_cleanup_t  *cln;
+
+    r = collect->request;
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    collect->ticket = ngx_http_refine_queue_push(collect->catalog->store,
+                                                 collect->beacon.events,
+                                                 collect->beacon.nevents,
+                                                ngx_http_refine_collect_stored,
+                                                 collect);
+
+    if (collect->ticket == NULL) {
+        return ngx_http_refine_collect_fail(collect,
+                                            NGX_HTTP_REFINE_UNAVAILABLE);
+    }
+
+    cln->handler = ngx_http_refine_collect_cleanup;
+    cln->data = collect;
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->write_event_handler = ngx_http_request_empty_handler;
+
+    return NGX_AGAIN;
+}
+
+
+static void
+ngx_http_refine_collect_stored(void *data, ngx_http_refine_stored_e rc)
+{
+    ngx_http_refine_collect_t *collect = data;
+
+    ngx_int_t                  status;
+    ngx_uint_t                 i;
+    ngx_connection_t          *c;
+    ngx_http_request_t        *r;
+    ngx_http_refine_beacon_t  *beacon;
+
+    r = collect->request;
+    c = r->connection;
+    beacon = &collect->beacon;
+
+    ngx_http_set_log_request(c->log, r);
+
+    collect->ticket = NULL;
+
+    if (rc == NGX_HTTP_REFINE_STORED) {
+
+        for (i = 0; i < beacon->nevents; i++) {
+            ngx_http_refine_shared_remember(collect->catalog->zone,
+                                            &beacon->events[i].id);
+        }
+
+        status = ngx_http_refine_collect_accept(collect,
+                                    beacon->nrejected ? "partial" : "stored");
+
+    } else {
+        status = ngx_http_refine_collect_fail(collect, rc);
+    }
+
+    ngx_http_finalize_request(r, status);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* the request is over before Redis has answered */
+
+static void
+ngx_http_refine_collect_cleanup(void *data)
+{
+    ngx_http_refine_collect_t *collect = data;
+
+    if (collect->ticket) {
+        ngx_http_refine_queue_forget(collect->ticket);
+        collect->ticket = NULL;
+    }
+}
+
+
+/* 2xx: the visitor was active, so the cookies are renewed */
+
+static ngx_int_t
+ngx_http_refine_collect_accept(ngx_http_refine_collect_t *collect,
+    const char *outcome)
+{
+    ngx_http_refine_beacon_t  *beacon;
+
+    beacon = &collect->beacon;
+    collect->ctx->outcome = outcome;
+
+    if (ngx_http_refine_identity_renew(collect->request, collect->catalog,
+                                       collect->ctx)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (beacon->nrejected == 0) {
+        return ngx_http_refine_answer(collect->request, NGX_HTTP_NO_CONTENT,
+                                      NULL);
+    }
+
+    return ngx_http_refine_collect_answer(collect, NGX_HTTP_OK,
+                                          beacon->total - beacon->nrejected);
+}
+
+
+static ngx_int_t
+ngx_http_refine_collect_drop(ngx_http_refine_collect_t *collect)
+{
+    ngx_http_refine_beacon_t  *beacon;
+
+    static ngx_str_t  disabled = ngx_string("disabled");
+
+    beacon = &collect->beacon;
+    collect->ctx->outcome = "dropped";
+
+    ngx_http_refine_queue_count(collect->catalog->store,
+                                NGX_HTTP_REFINE_DROPPED_DISABLED,
+                                beacon->nevents);
+
+    if (ngx_http_refine_header_add(collect->request, "X-Refine-Dropped",
+                                   &disabled)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (beacon->nrejected == 0) {
+        return ngx_http_refine_answer(collect->request, NGX_HTTP_NO_CONTENT,
+                                      NULL);
+    }
+
+    return ngx_http_refine_collect_answer(collect, NGX_HTTP_OK,
+                                          beacon->total - beacon->nrejected);
+}
+
+
+/* the request as a whole */
+
+static ngx_int_t
+ngx_http_refine_collect_refuse(ngx_http_refine_collect_t *collect,
+    ngx_uint_t status, const char *error, ngx_http_refine_counter_e reason)
+{
+    ngx_int_t            rc;
+    ngx_http_request_t  *r;
+
+    static ngx_str_t  allow = ngx_string(NGX_HTTP_REFINE_COLLECT_METHODS);
+    static ngx_str_t  identity = ngx_string("identity");
+
+    r = collect->request;
+
+    ngx_http_refine_queue_count(collect->catalog->store, reason, 1);
+
+    collect->ctx->outcome = "rejected";
+    rc = NGX_OK;
+
+    if (status == NGX_HTTP_NOT_ALLOWED) {
+        rc = ngx_http_refine_header_add(r, "Allow", &allow);
+
+    } else if (status == NGX_HTTP_UNSUPPORTED_MEDIA_TYPE) {
+        rc = ngx_http_refine_header_add(r, "Accept-Encoding", &identity);
+    }
+
+    if (rc != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_refine_collect_reject(collect, status, error);
+}
+
+
+/* nothing was stored, or nobody knows: the browser keeps the events */
+
+static ngx_int_t
+ngx_http_refine_collect_fail(ngx_http_refine_collect_t *collect,
+    ngx_http_refine_stored_e rc)
+{
+    ngx_str_t   seconds;
+    ngx_uint_t  full;
+
+    full = (rc == NGX_HTTP_REFINE_FULL);
+
+    if (collect->catalog->store) {
+        ngx_http_refine_queue_count(collect->catalog->store,
+                                    full ? NGX_HTTP_REFINE_REJECTED_FULL
+                                       : NGX_HTTP_REFINE_REJECTED_UNAVAILABLE,
+                                    collect->beacon.nevents);
+    }
+
+    collect->ctx->outcome = full ? "full" : "unavailable";
+
+    seconds.len = 1;
+    seconds.data = ngx_pnalloc(collect->request->pool, 1);
+    if (seconds.data == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    seconds.data[0] = '1' + ngx_random() % NGX_HTTP_REFINE_COLLECT_RETRY;
+
+    if (ngx_http_refine_header_add(collect->request, "Retry-After", &seconds)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_refine_collect_reject(collect,
+               NGX_HTTP_SERVICE_UNAVAILABLE,
+               full ? "the queue is full, send the events again later"
+                    : "nothing can be stored now, send the events again later");
+}
+
+
+static ngx_int_t
+ngx_http_refine_collect_reject(ngx_http_refine_collect_t *collect,
+    ngx_uint_t status, const char *error)
+{
+    ngx_int_t                  rc;
+    ngx_http_refine_beacon_t  *beacon;
+
+    rc = ngx_http_discard_request_body(collect->request);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    beacon = &collect->beacon;
+
+    ngx_str_null(&beacon->error.field);
+    beacon->error.error.data = (u_char *) error;
+    beacon->error.error.len = ngx_strlen(error);
+
+    ngx_http_refine_beacon_reject(beacon, -1, &beacon->error);
+
+    return ngx_http_refine_collect_answer(collect, status, 0);
+}
+
+
+static ngx_int_t
+ngx_http_refine_collect_answer(ngx_http_refine_collect_t *collect,
+    ngx_uint_t status, ngx_uint_t accepted)
+{
+    ngx_str_t               body;
+    ngx_http_refine_buf_t   b, *rejected;
+
+    rejected = &collect->beacon.rejected;
+
+    if (ngx_http_refine_buf_init(&b, collect->request->pool,
+                                 ngx_http_refine_buf_size(rejected) + 64,
+                                 NGX_MAX_SIZE_T_VALUE)
+        != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ngx_http_refine_buf_lit(&b, "{\"accepted\":");
+    ngx_http_refine_buf_int(&b, accepted);
+    ngx_http_refine_buf_lit(&b, ",\"rejected\":[");
+    ngx_http_refine_buf_append(&b, rejected->start,
+                               ngx_http_refine_buf_size(rejected));
+    ngx_http_refine_buf_lit(&b, "]}\n");
+
+    if (b.failed || rejected->failed) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    body.data = b.start;
+    body.len = ngx_http_refine_buf_size(&b);
+
+    return ngx_http_refine_answer(collect->request, status, &body);
+}
+
+
+/*
+ * What nginx refuses never comes back to the handler: a body over
+ * client_max_body_size, or one that was cut off or came too slowly.
+ */
+
+static ngx_int_t
+ngx_http_refine_collect_log(ngx_http_request_t *r)
+{
+    ngx_uint_t                   status;
+    ngx_http_refine_ctx_t       *ctx;
+    ngx_http_core_loc_conf_t    *clcf;
+    ngx_http_refine_counter_e    reason;
+    ngx_http_refine_loc_conf_t  *lcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (clcf->handler != ngx_http_refine_collect_handler) {
+        return NGX_OK;
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_refine_module);
+    ctx = ngx_http_refine_ctx_find(r);
+    status = r->err_status ? r->err_status : r->headers_out.status;
+
+    if (lcf->catalog == NULL || lcf->catalog->store == NULL
+        || (ctx && ctx->outcome))
+    {
+        return NGX_OK;
+    }
+
+    if (status == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
+        reason = NGX_HTTP_REFINE_REJECTED_TOO_LARGE;
+
+    } else if (r->request_body
+               && (status == NGX_HTTP_BAD_REQUEST
+                   || status == NGX_HTTP_REQUEST_TIME_OUT
+                   || status == NGX_HTTP_CLIENT_CLOSED_REQUEST))
+    {
+        reason = NGX_HTTP_REFINE_REJECTED_ABORTED;
+
+    } else {
+        return NGX_OK;
+    }
+
+    ngx_http_refine_queue_count(lcf->catalog->store, reason, 1);
+
+    return NGX_OK;
+}
+
+
+char *
+ngx_http_refine_collect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_refine_loc_conf_t *lcf = conf;
+
+    ngx_str_t                 *value;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (lcf->collect) {
+        return "is duplicate";
+    }
+
+    if (cf->args->nelts > 1) {
+        value = cf->args->elts;
+
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid parameter \"%V\", refine_collect takes "
+                           "no parameters", &value[1]);
+
+        return NGX_CONF_ERROR;
+    }
+
+    lcf->collect = 1;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_http_refine_collect_handler;
+
+    return NGX_CONF_OK;
+}
+
+
+ngx_int_t
+ngx_http_refine_collect_init(ngx_conf_t *cf)
+{
+    ngx_http_handler_pt        *h;
+    ngx_http_core_main_conf_t  *cmcf;
+
+    cmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module);
+
+    h = ngx_array_push(&cmcf->phases[NGX_HTTP_LOG_PHASE].handlers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = ngx_http_refine_collect_log;
+
+    return NGX_OK;
+}

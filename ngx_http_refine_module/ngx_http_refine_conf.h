@@ -1,0 +1,27 @@
+
+/*
+ * Level 5: the configuration: create, merge, and refine_serve.  Every mistake
+ * is an error that quotes the value.
+ */
+
+
+#ifndef _NGX_HTTP_REFINE_CONF_H_INCLUDED_
+#define _NGX_HTTP_REFINE_CONF_H_INCLUDED_
+
+
+#include "ngx_http_refine_module.h"
+
+
+void *ngx_http_refine_conf_create_main(ngx_conf_t *cf);
+void *ngx_http_refine_conf_create_loc(ngx_conf_t *cf);
+
+/* also refuses refine_serve and refine_collect where no catalog applies */
+char *ngx_http_refine_conf_merge_loc(ngx_conf_t *cf, void *parent,
+    void *child);
+
+/* setter of refine_serve */
+char *ngx_http_refine_conf_serve(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+
+
+#endif /* _NGX_HTTP_REFINE_CONF_H_INCLUDED_ */

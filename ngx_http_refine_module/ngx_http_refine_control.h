@@ -1,0 +1,18 @@
+
+/*
+ * Level 7: refine_control: flush, pause, resume.  design: 3.5.
+ */
+
+
+#ifndef _NGX_HTTP_REFINE_CONTROL_H_INCLUDED_
+#define _NGX_HTTP_REFINE_CONTROL_H_INCLUDED_
+
+
+#include "ngx_http_refine_module.h"
+
+
+/* the setter of the directive */
+char *ngx_http_refine_control(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+
+#endif /* _NGX_HTTP_REFINE_CONTROL_H_INCLUDED_ */

@@ -1,0 +1,20 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_refine_counter.h"
+
+
+/* sizeof(group) is 1 for "": a counter of the top level */
+
+#define NGX_HTTP_REFINE_COUNTER_ROW(tail, group, name)                        \
+    { ngx_string(group), ngx_string(name),                                    \
+      { sizeof(group) == 1 ? sizeof(name) - 1                                 \
+                           : sizeof(group ":" name) - 1,                      \
+        (u_char *) (sizeof(group) == 1 ? name : group ":" name) } },
+
+
+const ngx_http_refine_counter_t
+    ngx_http_refine_counters[NGX_HTTP_REFINE_COUNTER_MAX] =
+{
+    NGX_HTTP_REFINE_COUNTERS(NGX_HTTP_REFINE_COUNTER_ROW)
+};

@@ -1,0 +1,91 @@
+
+/*
+ * Level 0: the names of everything that is counted, once for the stats hash in
+ * Redis, the status page and the docs.
+ *
+ * The first group obeys accepted = sent + failed + dropped + queued +
+ * retrying and is only ever changed by the scripts that change the stream.
+ * The others are summed in a worker and added with its next step in Redis.
+ */
+
+
+#ifndef _NGX_HTTP_REFINE_COUNTER_H_INCLUDED_
+#define _NGX_HTTP_REFINE_COUNTER_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/*
+ * A row: the enum's tail, the group in the status JSON ("" for the top level),
+ * the name within it.  In the hash the field is "group:name", or "name".
+ */
+
+#define NGX_HTTP_REFINE_COUNTERS(row)                                         \
+    row(DUPLICATES,            "",         "duplicates")                      \
+                                                                              \
+    row(EVENT_ITEMS_SERVED,    "events",   "items_served")                    \
+    row(EVENT_CLICK,           "events",   "click")                           \
+    row(EVENT_VIEW,            "events",   "view")                            \
+    row(EVENT_ADD_TO_CART,     "events",   "add_to_cart")                     \
+    row(EVENT_PURCHASE,        "events",   "purchase")                        \
+                                                                              \
+    row(REJECTED_METHOD,       "rejected", "method")                          \
+    row(REJECTED_ORIGIN,       "rejected", "origin")                          \
+    row(REJECTED_ENCODING,     "rejected", "encoding")                        \
+    row(REJECTED_TOO_LARGE,    "rejected", "too_large")                       \
+    row(REJECTED_TOO_MANY,     "rejected", "too_many")                        \
+    row(REJECTED_NOT_JSON,     "rejected", "not_json")                        \
+    row(REJECTED_NOT_EVENT,    "rejected", "not_event")                       \
+    row(REJECTED_TYPE,         "rejected", "type")                            \
+    row(REJECTED_MISSING,      "rejected", "missing")                         \
+    row(REJECTED_INVALID,      "rejected", "invalid")                         \
+    row(REJECTED_DUPLICATE,    "rejected", "duplicate_field")                 \
+    row(REJECTED_FULL,         "rejected", "queue_full")                      \
+    row(REJECTED_UNAVAILABLE,  "rejected", "unavailable")                     \
+    row(REJECTED_ABORTED,      "rejected", "aborted")                         \
+                                                                              \
+    row(DROPPED_DISABLED,      "dropped",  "disabled")                        \
+    row(DROPPED_CONSENT,       "dropped",  "consent")                         \
+                                                                              \
+    row(SERVES_LOGGED,         "serves",   "logged")                          \
+    row(SERVES_CUT,            "serves",   "cut")                             \
+    row(SERVES_NOT_UTF8,       "serves",   "not_utf8")                        \
+    row(SKIPPED_STATUS,        "skipped",  "status")                          \
+    row(SKIPPED_METHOD,        "skipped",  "method")                          \
+    row(SKIPPED_RANGE,         "skipped",  "range")                           \
+    row(SKIPPED_TYPE,          "skipped",  "type")                            \
+    row(SKIPPED_TOO_LARGE,     "skipped",  "too_large")                       \
+    row(SKIPPED_NOT_JSON,      "skipped",  "not_json")                        \
+    row(SKIPPED_ENCODING,      "skipped",  "encoding")                        \
+    row(SKIPPED_CACHEABLE,     "skipped",  "cacheable")                       \
+    row(SKIPPED_ABORTED,       "skipped",  "aborted")                         \
+    row(SKIPPED_DISABLED,      "skipped",  "disabled")                        \
+    row(SKIPPED_SERVE_BUFFER,  "skipped",  "serve_buffer")                    \
+    row(SKIPPED_QUEUE_FULL,    "skipped",  "queue_full")                      \
+    row(SKIPPED_INTERNAL,      "skipped",  "internal")
+
+
+#define NGX_HTTP_REFINE_COUNTER_ENUM(tail, group, name)                       \
+    NGX_HTTP_REFINE_##tail,
+
+typedef enum {
+    NGX_HTTP_REFINE_COUNTERS(NGX_HTTP_REFINE_COUNTER_ENUM)
+    NGX_HTTP_REFINE_COUNTER_MAX
+} ngx_http_refine_counter_e;
+
+
+typedef struct {
+    ngx_str_t    group;
+    ngx_str_t    name;
+    ngx_str_t    field;           /* in the stats hash */
+} ngx_http_refine_counter_t;
+
+
+/* indexed by ngx_http_refine_counter_e */
+extern const ngx_http_refine_counter_t
+    ngx_http_refine_counters[NGX_HTTP_REFINE_COUNTER_MAX];
+
+
+#endif /* _NGX_HTTP_REFINE_COUNTER_H_INCLUDED_ */

@@ -1,0 +1,32 @@
+
+/*
+ * Level 6: who may send events, see the status, use the control.
+ */
+
+
+#ifndef _NGX_HTTP_REFINE_GUARD_H_INCLUDED_
+#define _NGX_HTTP_REFINE_GUARD_H_INCLUDED_
+
+
+#include "ngx_http_refine_module.h"
+
+
+/*
+ * Each returns NULL when the request may pass, else a constant text that says
+ * what is wrong, for the 403.
+ */
+
+/*
+ * Sent by a page of this host: the host of Origin is the one of Host, scheme
+ * and port ignored, for TLS may end in front of this server.
+ */
+const char *ngx_http_refine_guard_origin(ngx_http_request_t *r);
+
+/* asked from this machine, by no proxy, and not under a foreign name */
+const char *ngx_http_refine_guard_local(ngx_http_request_t *r);
+
+/* not sent by a page of another site: a form or script cannot pass this */
+const char *ngx_http_refine_guard_control(ngx_http_request_t *r);
+
+
+#endif /* _NGX_HTTP_REFINE_GUARD_H_INCLUDED_ */

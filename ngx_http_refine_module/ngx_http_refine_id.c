@@ -1,0 +1,189 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <sys/random.h>
+#include "ngx_http_refine_id.h"
+
+
+#define NGX_HTTP_REFINE_ID_BASE62      22
+#define NGX_HTTP_REFINE_ID_EVENT_MAX   64
+#define NGX_HTTP_REFINE_ID_SERVE_MAX   128
+
+
+static ngx_int_t ngx_http_refine_id_random(u_char *p, size_t n);
+static ngx_uint_t ngx_http_refine_id_alnum(u_char c);
+
+
+ngx_int_t
+ngx_http_refine_id_uuid7(u_char *dst, uint64_t ms)
+{
+    u_char         id[16];
+    ngx_uint_t     i;
+
+    static u_char  hex[] = "0123456789abcdef";
+
+    if (ngx_http_refine_id_random(&id[6], 10) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < 6; i++) {
+        id[i] = (u_char) (ms >> (40 - 8 * i));
+    }
+
+    id[6] = (u_char) (0x70 | (id[6] & 0x0f));
+    id[8] = (u_char) (0x80 | (id[8] & 0x3f));
+
+    for (i = 0; i < 16; i++) {
+
+        if (i == 4 || i == 6 || i == 8 || i == 10) {
+            *dst++ = '-';
+        }
+
+        *dst++ = hex[id[i] >> 4];
+        *dst++ = hex[id[i] & 0x0f];
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_refine_id_cookie(u_char *dst, u_char kind)
+{
+    u_char         random[32];
+    ngx_uint_t     i, n, c;
+
+    static u_char  base62[] = "0123456789"
+                              "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                              "abcdefghijklmnopqrstuvwxyz";
+
+    *dst++ = kind;
+    *dst++ = '_';
+
+    n = 0;
+
+    while (n < NGX_HTTP_REFINE_ID_BASE62) {
+
+        if (ngx_http_refine_id_random(random, sizeof(random)) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        /* 62 and 63 are passed over: a remainder would favour some digits */
+
+        for (i = 0;
+             i < sizeof(random) && n < NGX_HTTP_REFINE_ID_BASE62;
+             i++)
+        {
+            c = random[i] & 0x3f;
+
+            if (c < 62) {
+                dst[n++] = base62[c];
+            }
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_refine_id_cookie_check(ngx_str_t *text, u_char kind)
+{
+    size_t  i;
+
+    if (text->len != NGX_HTTP_REFINE_COOKIE_LEN
+        || text->data[0] != kind
+        || text->data[1] != '_')
+    {
+        return NGX_DECLINED;
+    }
+
+    for (i = 2; i < text->len; i++) {
+        if (!ngx_http_refine_id_alnum(text->data[i])) {
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_refine_id_event_check(ngx_str_t *text)
+{
+    u_char  c;
+    size_t  i;
+
+    if (text->len == 0 || text->len > NGX_HTTP_REFINE_ID_EVENT_MAX) {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < text->len; i++) {
+        c = text->data[i];
+
+        if (!ngx_http_refine_id_alnum(c) && c != '_' && c != '-') {
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_refine_id_serve_check(ngx_str_t *text)
+{
+    u_char  c;
+    size_t  i;
+
+    if (text->len == 0 || text->len > NGX_HTTP_REFINE_ID_SERVE_MAX) {
+        return NGX_DECLINED;
+    }
+
+    for (i = 0; i < text->len; i++) {
+        c = text->data[i];
+
+        if (c <= ' ' || c >= 0x7f
+            || c == '"' || c == '\'' || c == '\\'
+            || c == '<' || c == '>' || c == '&')
+        {
+            return NGX_DECLINED;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_refine_id_random(u_char *p, size_t n)
+{
+    ssize_t  got;
+
+    /* a worker must not block, not even early at boot: GRND_NONBLOCK */
+
+    while (n) {
+        got = getrandom(p, n, GRND_NONBLOCK);
+
+        if (got > 0) {
+            p += got;
+            n -= got;
+            continue;
+        }
+
+        if (got == 0 || ngx_errno != NGX_EINTR) {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_refine_id_alnum(u_char c)
+{
+    return (c >= '0' && c <= '9')
+           || (c >= 'A' && c <= 'Z')
+           || (c >= 'a' && c <= 'z');
+}

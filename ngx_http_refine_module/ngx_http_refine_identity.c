@@ -1,0 +1,461 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_http_refine_id.h"
+#include "ngx_http_refine_identity.h"
+
+
+#define NGX_HTTP_REFINE_IDENTITY_USER  128
+
+
+static void ngx_http_refine_ctx_cleanup(void *data);
+static void ngx_http_refine_identity_cookie(ngx_http_request_t *r,
+    ngx_http_refine_cookie_t *cookie, u_char kind, ngx_str_t *id);
+static ngx_int_t ngx_http_refine_identity_new(ngx_http_request_t *r,
+    ngx_http_refine_cookie_t *cookie, u_char kind, ngx_str_t *id);
+static ngx_int_t ngx_http_refine_identity_set(ngx_http_request_t *r,
+    ngx_http_refine_cookie_t *cookie, ngx_str_t *id, ngx_uint_t secure);
+static ngx_uint_t ngx_http_refine_identity_secure(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog);
+static ngx_int_t ngx_http_refine_identity_ip(ngx_http_request_t *r,
+    ngx_uint_t anonymize, ngx_str_t *ip);
+static ngx_uint_t ngx_http_refine_identity_prefetch(ngx_http_request_t *r,
+    const char *name);
+
+
+ngx_http_refine_ctx_t *
+ngx_http_refine_ctx_get(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t     *cln;
+    ngx_http_refine_ctx_t  *ctx;
+
+    ctx = ngx_http_refine_ctx_find(r);
+
+    if (ctx) {
+        return ctx;
+    }
+
+    cln = ngx_pool_cleanup_add(r->main->pool, sizeof(ngx_http_refine_ctx_t));
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    ctx = cln->data;
+    ngx_memzero(ctx, sizeof(ngx_http_refine_ctx_t));
+    ctx->request = r->main;
+
+    cln->handler = ngx_http_refine_ctx_cleanup;
+
+    ngx_http_set_ctx(r->main, ctx, ngx_http_refine_module);
+
+    return ctx;
+}
+
+
+ngx_http_refine_ctx_t *
+ngx_http_refine_ctx_find(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t     *cln;
+    ngx_http_refine_ctx_t  *ctx;
+
+    r = r->main;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_refine_module);
+
+    if (ctx || !(r->internal || r->filter_finalize)) {
+        return ctx;
+    }
+
+    /* a redirect has wiped the contexts, the pool is the same */
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+        if (cln->handler == ngx_http_refine_ctx_cleanup) {
+            ctx = cln->data;
+            ngx_http_set_ctx(r, ctx, ngx_http_refine_module);
+            break;
+        }
+    }
+
+    return ctx;
+}
+
+
+/* nothing to do: the handler's address marks the context in the pool */
+
+static void
+ngx_http_refine_ctx_cleanup(void *data)
+{
+    ngx_http_refine_ctx_t  *ctx = data;
+
+    ctx->request = NULL;
+}
+
+
+ngx_int_t
+ngx_http_refine_identity_read(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx)
+{
+    if (ctx->identity) {
+        return NGX_OK;
+    }
+
+    ngx_http_refine_identity_cookie(r->main, &catalog->visitor, 'v',
+                                    &ctx->visitor_id);
+    ngx_http_refine_identity_cookie(r->main, &catalog->session, 's',
+                                    &ctx->session_id);
+
+    ctx->identity = 1;
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_refine_identity_cookie(ngx_http_request_t *r,
+    ngx_http_refine_cookie_t *cookie, u_char kind, ngx_str_t *id)
+{
+    ngx_str_t  value;
+
+    if (cookie->name.len
+        && ngx_http_refine_cookie(r, &cookie->name, &value) == NGX_OK
+        && ngx_http_refine_id_cookie_check(&value, kind) == NGX_OK)
+    {
+        *id = value;
+    }
+}
+
+
+ngx_int_t
+ngx_http_refine_identity_mint(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx)
+{
+    if (ngx_http_refine_identity_read(r, catalog, ctx) != NGX_OK
+        || ngx_http_refine_identity_new(r, &catalog->visitor, 'v',
+                                        &ctx->visitor_id)
+           != NGX_OK
+        || ngx_http_refine_identity_new(r, &catalog->session, 's',
+                                        &ctx->session_id)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_refine_identity_new(ngx_http_request_t *r,
+    ngx_http_refine_cookie_t *cookie, u_char kind, ngx_str_t *id)
+{
+    u_char  *p;
+
+    if (cookie->name.len == 0 || id->len) {
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->main->pool, NGX_HTTP_REFINE_COOKIE_LEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    if (ngx_http_refine_id_cookie(p, kind) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    id->data = p;
+    id->len = NGX_HTTP_REFINE_COOKIE_LEN;
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_refine_identity_renew(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx)
+{
+    ngx_uint_t  secure;
+
+    secure = ngx_http_refine_identity_secure(r, catalog);
+
+    if (ngx_http_refine_identity_set(r, &catalog->visitor, &ctx->visitor_id,
+                                     secure)
+        != NGX_OK
+        || ngx_http_refine_identity_set(r, &catalog->session,
+                                        &ctx->session_id, secure)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_refine_identity_set(ngx_http_request_t *r,
+    ngx_http_refine_cookie_t *cookie, ngx_str_t *id, ngx_uint_t secure)
+{
+    u_char     *p;
+    size_t      len;
+    ngx_str_t   value;
+
+    if (cookie->name.len == 0 || id->len == 0) {
+        return NGX_OK;
+    }
+
+    len = cookie->name.len + 1 + id->len
+          + sizeof("; Max-Age=") - 1 + NGX_TIME_T_LEN
+          + sizeof("; Domain=") - 1 + cookie->domain.len
+          + sizeof("; Path=/; SameSite=Lax; HttpOnly; Secure") - 1;
+
+    value.data = ngx_pnalloc(r->pool, len);
+    if (value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    p = ngx_cpymem(value.data, cookie->name.data, cookie->name.len);
+    *p++ = '=';
+    p = ngx_cpymem(p, id->data, id->len);
+    p = ngx_sprintf(p, "; Max-Age=%T", cookie->lifetime);
+
+    if (cookie->domain.len) {
+        p = ngx_cpymem(p, "; Domain=", sizeof("; Domain=") - 1);
+        p = ngx_cpymem(p, cookie->domain.data, cookie->domain.len);
+    }
+
+    p = ngx_cpymem(p, "; Path=/; SameSite=Lax; HttpOnly",
+                   sizeof("; Path=/; SameSite=Lax; HttpOnly") - 1);
+
+    if (secure) {
+        p = ngx_cpymem(p, "; Secure", sizeof("; Secure") - 1);
+    }
+
+    value.len = p - value.data;
+
+    return ngx_http_refine_header_add(r, "Set-Cookie", &value);
+}
+
+
+static ngx_uint_t
+ngx_http_refine_identity_secure(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog)
+{
+    ngx_str_t        *value;
+    ngx_table_elt_t  *h;
+
+    if (catalog->cookie_secure != NGX_HTTP_REFINE_SECURE_AUTO) {
+        return catalog->cookie_secure == NGX_HTTP_REFINE_SECURE_ON;
+    }
+
+#if (NGX_HTTP_SSL)
+
+    if (r->connection->ssl) {
+        return 1;
+    }
+
+#endif
+
+    h = ngx_http_refine_header_find(r, "x-forwarded-proto");
+    if (h == NULL) {
+        return 0;
+    }
+
+    /* the first of a list is what the client used */
+
+    value = &h->value;
+
+    return value->len >= 5
+           && ngx_strncasecmp(value->data, (u_char *) "https", 5) == 0
+           && (value->len == 5 || value->data[5] == ','
+               || value->data[5] == ' ');
+}
+
+
+ngx_int_t
+ngx_http_refine_identity_env(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_event_env_t *env)
+{
+    ngx_time_t             *tp;
+    ngx_http_refine_ctx_t  *ctx;
+
+    ngx_memzero(env, sizeof(ngx_http_refine_event_env_t));
+
+    ctx = ngx_http_refine_ctx_get(r);
+
+    if (ctx == NULL
+        || ngx_http_refine_identity_read(r, catalog, ctx) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    tp = ngx_timeofday();
+
+    env->now = (uint64_t) tp->sec * 1000 + tp->msec;
+    env->types = (1 << NGX_HTTP_REFINE_EVENT_TYPES) - 1;
+    env->visitor_id = ctx->visitor_id;
+    env->session_id = ctx->session_id;
+
+    if (catalog->user_id
+        && ngx_http_complex_value(r, catalog->user_id, &env->user_id)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (env->user_id.len > NGX_HTTP_REFINE_IDENTITY_USER) {
+
+        /* left out: cut, it could be another user's */
+
+        ngx_str_null(&env->user_id);
+    }
+
+    if (ngx_http_refine_identity_ip(r, catalog->anonymize_ip, &env->ip)
+        != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (r->headers_in.user_agent) {
+        env->user_agent = r->headers_in.user_agent->value;
+    }
+
+    if (ngx_http_refine_identity_prefetch(r, "sec-purpose")
+        || ngx_http_refine_identity_prefetch(r, "purpose"))
+    {
+        env->prefetch = 1;
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * The address that realip has settled on.  It is cut in its binary form: an
+ * IPv4 client of a dual-stack socket comes as ::ffff:a.b.c.d, and would keep
+ * its last octet, or lose all of it, as an IPv6 address.
+ */
+
+static ngx_int_t
+ngx_http_refine_identity_ip(ngx_http_request_t *r, ngx_uint_t anonymize,
+    ngx_str_t *ip)
+{
+    u_char               *p, addr[16];
+    size_t                len;
+    ngx_uint_t            keep;
+    struct sockaddr_in   *sin;
+#if (NGX_HAVE_INET6)
+    struct sockaddr_in6  *sin6;
+#endif
+
+    switch (r->connection->sockaddr->sa_family) {
+
+    case AF_INET:
+        sin = (struct sockaddr_in *) r->connection->sockaddr;
+        len = 4;
+        keep = 3;
+        ngx_memcpy(addr, &sin->sin_addr, 4);
+        break;
+
+#if (NGX_HAVE_INET6)
+
+    case AF_INET6:
+        sin6 = (struct sockaddr_in6 *) r->connection->sockaddr;
+
+        if (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
+            len = 4;
+            keep = 3;
+            ngx_memcpy(addr, &sin6->sin6_addr.s6_addr[12], 4);
+
+        } else {
+            len = 16;
+            keep = 6;
+            ngx_memcpy(addr, &sin6->sin6_addr, 16);
+        }
+
+        break;
+
+#endif
+
+    default:
+        return NGX_OK;
+    }
+
+    if (anonymize) {
+        ngx_memzero(&addr[keep], len - keep);
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_INET6_ADDRSTRLEN);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    ip->data = p;
+    ip->len = ngx_inet_ntop(len == 4 ? AF_INET : AF_INET6, addr, p,
+                            NGX_INET6_ADDRSTRLEN);
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_refine_identity_prefetch(ngx_http_request_t *r, const char *name)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_http_refine_header_find(r, name);
+
+    return h
+           && ngx_strlcasestrn(h->value.data, h->value.data + h->value.len,
+                               (u_char *) "prefetch", sizeof("prefetch") - 2)
+              != NULL;
+}
+
+
+ngx_int_t
+ngx_http_refine_header_add(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->hash = 1;
+    h->key.data = (u_char *) name;
+    h->key.len = ngx_strlen(name);
+    h->value = *value;
+    h->lowcase_key = NULL;
+    ngx_http_refine_header_init(h);
+
+    return NGX_OK;
+}
+
+
+ngx_table_elt_t *
+ngx_http_refine_header_find(ngx_http_request_t *r, const char *name)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = ngx_strlen(name);
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == len
+                && ngx_strncmp(h[i].lowcase_key, name, len) == 0)
+            {
+                return &h[i];
+            }
+        }
+    }
+
+    return NULL;
+}

@@ -1,0 +1,56 @@
+
+/*
+ * Level 5: who the visitor is: cookies, user id, address, user agent; and the
+ * context of a request.  design: section 4.
+ */
+
+
+#ifndef _NGX_HTTP_REFINE_IDENTITY_H_INCLUDED_
+#define _NGX_HTTP_REFINE_IDENTITY_H_INCLUDED_
+
+
+#include "ngx_http_refine_module.h"
+
+
+/* the context of r's main request, made on first use; NULL: out of memory */
+ngx_http_refine_ctx_t *ngx_http_refine_ctx_get(ngx_http_request_t *r);
+
+/* the same without making it; NULL when there is none */
+ngx_http_refine_ctx_t *ngx_http_refine_ctx_find(ngx_http_request_t *r);
+
+/*
+ * Reads the two ids from valid cookies into the context, where they are not
+ * known yet; nothing is minted.
+ */
+ngx_int_t ngx_http_refine_identity_read(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx);
+
+/*
+ * Fills in env: now, ids, user id, anonymized address, user agent, prefetch,
+ * with texts from r->pool; types = all, sent_at = 0.
+ */
+ngx_int_t ngx_http_refine_identity_env(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_event_env_t *env);
+
+/*
+ * For collect: mints into the context what no valid cookie gave; to be called
+ * before ngx_http_refine_identity_env().  No header is set: whether the
+ * answer may carry cookies is known only once the events are stored.
+ */
+ngx_int_t ngx_http_refine_identity_mint(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx);
+
+/* adds the Set-Cookie headers that renew both; before the header is sent */
+ngx_int_t ngx_http_refine_identity_renew(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx);
+
+/* adds a response header; value must live as long as r->pool */
+ngx_int_t ngx_http_refine_header_add(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value);
+
+/* the first request header of that name (lower case), or NULL */
+ngx_table_elt_t *ngx_http_refine_header_find(ngx_http_request_t *r,
+    const char *name);
+
+
+#endif /* _NGX_HTTP_REFINE_IDENTITY_H_INCLUDED_ */

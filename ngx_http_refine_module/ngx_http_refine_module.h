@@ -1,0 +1,175 @@
+
+/*
+ * Level 4: the configuration and the request context, types only.
+ */
+
+
+#ifndef _NGX_HTTP_REFINE_MODULE_H_INCLUDED_
+#define _NGX_HTTP_REFINE_MODULE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_http_refine_compat.h"
+#include "ngx_http_refine_path.h"
+#include "ngx_http_refine_queue.h"
+#include "ngx_http_refine_shared.h"
+#include "ngx_http_refine_target.h"
+
+
+#define NGX_HTTP_REFINE_VERSION  "0.1.0"
+
+
+/* opaque here: the delivery of a catalog in this worker, level 5 */
+typedef struct ngx_http_refine_flush_s  ngx_http_refine_flush_t;
+
+
+typedef struct {
+    ngx_str_t                      name;        /* empty: off */
+    ngx_str_t                      domain;
+    time_t                         lifetime;    /* seconds */
+} ngx_http_refine_cookie_t;
+
+
+typedef enum {
+    NGX_HTTP_REFINE_SECURE_OFF = 0,
+    NGX_HTTP_REFINE_SECURE_ON,
+    NGX_HTTP_REFINE_SECURE_AUTO
+} ngx_http_refine_secure_e;
+
+
+/* where in the configuration something stands */
+
+typedef struct {
+    ngx_str_t                      file;        /* empty: not there */
+    ngx_uint_t                     line;
+} ngx_http_refine_place_t;
+
+
+typedef struct {
+    ngx_http_refine_place_t        block;       /* empty: not defined yet */
+    ngx_http_refine_place_t        use;         /* first refine NAME */
+    ngx_http_refine_place_t        endpoint;
+    ngx_http_refine_place_t        queue;
+    ngx_str_t                      address;     /* of the endpoint */
+    ngx_str_t                      store;       /* address of the queue */
+    ngx_str_t                      trusted_certificate;
+    ngx_str_t                      ssl_name;
+    ngx_flag_t                     ssl_verify;
+    unsigned                       https:1;
+    uint64_t                       seen;        /* options, a bit each */
+} ngx_http_refine_source_t;
+
+
+typedef struct {
+    ngx_str_t                      name;        /* refine_catalog NAME */
+    ngx_str_t                      organization_id;
+    ngx_str_t                      catalog_id;
+    ngx_str_t                      api_key;     /* never shown anywhere */
+    ngx_flag_t                     enabled;
+
+    ngx_str_t                      url;         /* endpoint, as written */
+    ngx_str_t                      host;        /* the Host header */
+    ngx_str_t                      uri;
+    ngx_http_refine_target_t       endpoint;
+    ngx_msec_t                     delivery_timeout;
+
+    ngx_http_refine_queue_conf_t   queue;
+
+    ngx_uint_t                     batch_size;
+    ngx_msec_t                     flush_interval;
+    ngx_uint_t                     max_in_flight;
+    ngx_uint_t                     max_retries;
+
+    ngx_http_refine_cookie_t       visitor;
+    ngx_http_refine_cookie_t       session;     /* lifetime: session_timeout */
+    ngx_uint_t                     cookie_secure;
+    ngx_http_complex_value_t      *user_id;
+    ngx_flag_t                     anonymize_ip;
+
+    ngx_shm_zone_t                *zone;        /* shared.h */
+
+    /* what the block said, until the configuration is complete */
+    ngx_http_refine_source_t       source;
+
+    /* of this process, set when a worker starts: flush.h */
+    ngx_http_refine_queue_t       *store;
+    ngx_http_refine_flush_t       *flush;
+} ngx_http_refine_catalog_t;
+
+
+/* where a value of a serve comes from */
+
+typedef enum {
+    NGX_HTTP_REFINE_VALUE_NONE = 0,
+    NGX_HTTP_REFINE_VALUE_TEXT,                 /* with variables */
+    NGX_HTTP_REFINE_VALUE_ARG,                  /* exactly one $arg_NAME */
+    NGX_HTTP_REFINE_VALUE_JSON                  /* of the response */
+} ngx_http_refine_value_e;
+
+
+typedef enum {
+    NGX_HTTP_REFINE_SERVE_SURFACE = 0,
+    NGX_HTTP_REFINE_SERVE_SOURCE,
+    NGX_HTTP_REFINE_SERVE_ITEMS,
+    NGX_HTTP_REFINE_SERVE_TOTAL,
+    NGX_HTTP_REFINE_SERVE_QUERY,
+    NGX_HTTP_REFINE_SERVE_ANCHOR,
+    NGX_HTTP_REFINE_SERVE_VALUES
+} ngx_http_refine_serve_value_e;
+
+
+typedef struct {
+    ngx_http_refine_value_e        from;
+    ngx_http_complex_value_t      *text;        /* TEXT, ARG */
+} ngx_http_refine_value_t;
+
+
+typedef struct {
+    ngx_http_refine_value_t        values[NGX_HTTP_REFINE_SERVE_VALUES];
+
+    /*
+     * The selectors of all json: values in one set; selectors[i] is the
+     * value that the set's selector i belongs to.
+     */
+    ngx_http_refine_path_set_t    *paths;
+    ngx_uint_t                     selectors[NGX_HTTP_REFINE_SERVE_VALUES];
+} ngx_http_refine_serve_conf_t;
+
+
+typedef struct {
+    ngx_array_t                    catalogs;    /* of pointers to them */
+    ngx_uint_t                     serves;      /* refine_serve is in use */
+    ngx_uint_t                     collects;    /* refine_collect is in use */
+} ngx_http_refine_main_conf_t;
+
+
+typedef struct {
+    ngx_http_refine_catalog_t     *catalog;     /* NULL: off */
+    ngx_http_refine_serve_conf_t  *serve;       /* NULL: off */
+    ngx_uint_t                     any;         /* status, control: not only
+                                                   from loopback */
+    ngx_uint_t                     collect;     /* refine_collect is here */
+} ngx_http_refine_loc_conf_t;
+
+
+/*
+ * Of a main request.  It outlives internal redirects, which wipe nginx's own
+ * contexts: it is found again through a cleanup of the request's pool.
+ */
+
+typedef struct {
+    ngx_http_request_t            *request;
+    ngx_str_t                      serve_id;    /* made or taken over */
+    ngx_str_t                      visitor_id;  /* valid or minted, or empty */
+    ngx_str_t                      session_id;
+    const char                    *outcome;     /* $refine_outcome */
+    unsigned                       identity:1;  /* the two ids are known */
+} ngx_http_refine_ctx_t;
+
+
+extern ngx_module_t  ngx_http_refine_module;
+
+
+#endif /* _NGX_HTTP_REFINE_MODULE_H_INCLUDED_ */

@@ -1,0 +1,729 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include "ngx_http_refine_queue_private.h"
+
+
+typedef struct {
+    const char  *text;
+    ngx_uint_t   lost;     /* the connection is of no use */
+} ngx_http_refine_queue_error_t;
+
+
+static ngx_int_t ngx_http_refine_queue_names(ngx_http_refine_queue_t *queue);
+static ngx_int_t ngx_http_refine_queue_greeting(
+    ngx_http_refine_queue_t *queue);
+static ngx_int_t ngx_http_refine_queue_spare(ngx_http_refine_queue_t *queue);
+static void ngx_http_refine_queue_event(ngx_http_refine_queue_t *queue,
+    ngx_event_t *ev, ngx_event_handler_pt handler);
+static void ngx_http_refine_queue_changed(void *data, ngx_uint_t up);
+static void ngx_http_refine_queue_timer_handler(ngx_event_t *ev);
+static void ngx_http_refine_queue_settle_handler(ngx_event_t *ev);
+static ngx_int_t ngx_http_refine_call_load(ngx_http_refine_call_t *call);
+static void ngx_http_refine_call_reply(void *data, redisReply *reply);
+static const ngx_http_refine_queue_error_t *ngx_http_refine_queue_error(
+    redisReply *reply);
+static void ngx_http_refine_queue_log_error(ngx_http_refine_queue_t *queue,
+    redisReply *reply);
+
+
+/* Redis 6.2 puts its own words before the error of a command in a script */
+
+static const ngx_http_refine_queue_error_t  ngx_http_refine_queue_errors[] = {
+    { "OOM ", 0 },
+    { "READONLY ", 1 },
+    { "LOADING ", 1 },
+    { "MISCONF ", 0 },
+    { "NOAUTH ", 1 },
+    { "NOPERM ", 0 },
+    { "BUSY ", 0 },
+    { "CLUSTERDOWN ", 0 },
+    { "MASTERDOWN ", 1 },
+    { "NOREPLICAS ", 0 },
+    { "NOSCRIPT ", 0 },
+    { NULL, 0 }
+};
+
+
+ngx_http_refine_queue_t *
+ngx_http_refine_queue_create(ngx_http_refine_queue_conf_t *conf,
+    ngx_log_t *log)
+{
+    ngx_pool_t               *pool;
+    ngx_http_refine_queue_t  *queue;
+
+    pool = ngx_create_pool(4096, log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    queue = ngx_pcalloc(pool, sizeof(ngx_http_refine_queue_t));
+    if (queue == NULL) {
+        goto failed;
+    }
+
+    queue->pool = pool;
+    queue->log = log;
+    queue->conf = conf;
+    queue->dummy.fd = (ngx_socket_t) -1;
+    queue->dummy.data = queue;
+
+    ngx_queue_init(&queue->spare);
+    ngx_queue_init(&queue->failed);
+    ngx_queue_init(&queue->later);
+    ngx_queue_init(&queue->waiting);
+    ngx_queue_init(&queue->kept);
+    ngx_queue_init(&queue->returned);
+    ngx_queue_init(&queue->waiters);
+    ngx_queue_init(&queue->answers);
+
+    ngx_http_refine_queue_event(queue, &queue->flush,
+                                ngx_http_refine_queue_flush_handler);
+    ngx_http_refine_queue_event(queue, &queue->settle,
+                                ngx_http_refine_queue_settle_handler);
+    ngx_http_refine_queue_event(queue, &queue->timer,
+                                ngx_http_refine_queue_timer_handler);
+
+    if (ngx_http_refine_queue_names(queue) != NGX_OK
+        || ngx_http_refine_queue_greeting(queue) != NGX_OK
+        || ngx_http_refine_queue_spare(queue) != NGX_OK)
+    {
+        goto failed;
+    }
+
+    queue->redis = ngx_http_refine_redis_create(&conf->redis,
+                                                &queue->redis_watch, log);
+    if (queue->redis == NULL) {
+        goto failed;
+    }
+
+    return queue;
+
+failed:
+
+    ngx_destroy_pool(pool);
+
+    return NULL;
+}
+
+
+static void
+ngx_http_refine_queue_event(ngx_http_refine_queue_t *queue, ngx_event_t *ev,
+    ngx_event_handler_pt handler)
+{
+    ev->handler = handler;
+    ev->data = &queue->dummy;
+    ev->log = queue->log;
+    ev->cancelable = 1;
+}
+
+
+static ngx_int_t
+ngx_http_refine_queue_names(ngx_http_refine_queue_t *queue)
+{
+    u_char      *p;
+    ngx_uint_t   i;
+    ngx_str_t   *catalog, *prefix;
+
+    static const ngx_str_t  names[] = {
+        ngx_string("events"),
+        ngx_string("stats"),
+        ngx_string("dead")
+    };
+
+    prefix = &queue->conf->prefix;
+    catalog = &queue->conf->catalog;
+
+    for (i = 0; i < 3; i++) {
+        p = ngx_pnalloc(queue->pool, prefix->len + sizeof(":{}:") - 1
+                                     + catalog->len + names[i].len);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        queue->keys[i].data = p;
+        queue->keys[i].len = ngx_sprintf(p, "%V:{%V}:%V", prefix, catalog,
+                                         &names[i])
+                             - p;
+    }
+
+    p = ngx_pnalloc(queue->pool, ngx_cycle->hostname.len + NGX_INT64_LEN
+                                 + sizeof("::") - 1 + 16);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    queue->consumer.data = p;
+    queue->consumer.len = ngx_sprintf(p, "%V:%P:%08xD%08xD",
+                                      &ngx_cycle->hostname, ngx_pid,
+                                      (uint32_t) ngx_random(),
+                                      (uint32_t) ngx_random())
+                          - p;
+
+    for (i = 0; i < NGX_HTTP_REFINE_SCRIPT_MAX; i++) {
+        ngx_http_refine_script_sha1(i, queue->sha1[i]);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * All scripts are loaded at each connect; then comes a write that changes
+ * nothing, so that a replica, or a Redis that refuses writes, is not taken
+ * for one that works.
+ */
+
+static ngx_int_t
+ngx_http_refine_queue_greeting(ngx_http_refine_queue_t *queue)
+{
+    size_t                           *len;
+    ngx_uint_t                        i, n;
+    const char                      **argv;
+    const ngx_str_t                  *text;
+    ngx_http_refine_redis_command_t  *cmd;
+
+    n = NGX_HTTP_REFINE_SCRIPT_MAX + 1;
+
+    cmd = ngx_palloc(queue->pool, n * sizeof(ngx_http_refine_redis_command_t));
+    argv = ngx_palloc(queue->pool, n * 3 * sizeof(char *));
+    len = ngx_palloc(queue->pool, n * 3 * sizeof(size_t));
+
+    if (cmd == NULL || argv == NULL || len == NULL) {
+        return NGX_ERROR;
+    }
+
+    queue->redis_watch.changed = ngx_http_refine_queue_changed;
+    queue->redis_watch.data = queue;
+    queue->redis_watch.greeting = cmd;
+    queue->redis_watch.ngreeting = n;
+
+    for (i = 0; i < n; i++, argv += 3, len += 3) {
+        cmd[i].argc = 3;
+        cmd[i].argv = argv;
+        cmd[i].argvlen = len;
+
+        if (i == NGX_HTTP_REFINE_SCRIPT_MAX) {
+            argv[0] = "HDEL";
+            len[0] = sizeof("HDEL") - 1;
+            argv[1] = (const char *) queue->keys[1].data;
+            len[1] = queue->keys[1].len;
+            argv[2] = "";
+            len[2] = 0;
+
+            break;
+        }
+
+        text = &ngx_http_refine_scripts[i].text;
+
+        argv[0] = "SCRIPT";
+        len[0] = sizeof("SCRIPT") - 1;
+        argv[1] = "LOAD";
+        len[1] = sizeof("LOAD") - 1;
+        argv[2] = (const char *) text->data;
+        len[2] = text->len;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_refine_queue_spare(ngx_http_refine_queue_t *queue)
+{
+    ngx_uint_t               i;
+    ngx_http_refine_call_t  *call;
+
+    call = ngx_palloc(queue->pool, NGX_HTTP_REFINE_QUEUE_SPARE
+                                   * sizeof(ngx_http_refine_call_t));
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < NGX_HTTP_REFINE_QUEUE_SPARE; i++) {
+        ngx_queue_insert_tail(&queue->spare, &call[i].queue);
+    }
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_refine_queue_destroy(ngx_http_refine_queue_t *queue)
+{
+    ngx_queue_t  *q;
+
+    queue->closing = 1;
+
+    ngx_http_refine_redis_destroy(queue->redis);
+
+    ngx_http_refine_queue_store_destroy(queue);
+
+    ngx_http_refine_queue_settle_handler(&queue->settle);
+
+    while (!ngx_queue_empty(&queue->later)) {
+        q = ngx_queue_head(&queue->later);
+        ngx_queue_remove(q);
+
+        ngx_http_refine_call_free(ngx_queue_data(q, ngx_http_refine_call_t,
+                                                 queue));
+    }
+
+    if (queue->timer.timer_set) {
+        ngx_del_timer(&queue->timer);
+    }
+
+    if (queue->flush.posted) {
+        ngx_delete_posted_event(&queue->flush);
+    }
+
+    if (queue->settle.posted) {
+        ngx_delete_posted_event(&queue->settle);
+    }
+
+    ngx_destroy_pool(queue->pool);
+}
+
+
+void
+ngx_http_refine_queue_watch(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_queue_watch_t *watch)
+{
+    queue->watch = watch;
+}
+
+
+ngx_uint_t
+ngx_http_refine_queue_ready(ngx_http_refine_queue_t *queue)
+{
+    return !queue->closing && ngx_http_refine_redis_ready(queue->redis);
+}
+
+
+const char *
+ngx_http_refine_queue_state(ngx_http_refine_queue_t *queue)
+{
+    return ngx_http_refine_redis_state(queue->redis);
+}
+
+
+ngx_uint_t
+ngx_http_refine_queue_busy(ngx_http_refine_queue_t *queue)
+{
+    return queue->nbusy
+           || !ngx_queue_empty(&queue->waiting)
+           || !ngx_queue_empty(&queue->kept)
+           || !ngx_queue_empty(&queue->returned);
+}
+
+
+static void
+ngx_http_refine_queue_changed(void *data, ngx_uint_t up)
+{
+    ngx_http_refine_queue_t *queue = data;
+
+    if (up) {
+
+        /* before anything is claimed again */
+        ngx_http_refine_queue_replay(queue);
+
+        queue->refused = 0;
+
+        ngx_http_refine_queue_flush_handler(&queue->flush);
+
+        if (queue->watch) {
+            queue->watch->notify(queue->watch->data);
+        }
+    }
+
+    ngx_http_refine_queue_arm(queue);
+}
+
+
+/*
+ * A worker that exits waits for the timer while there is a Redis to which the
+ * rest can go, but not for ever: it may refuse everything.
+ */
+
+void
+ngx_http_refine_queue_arm(ngx_http_refine_queue_t *queue)
+{
+    if (queue->closing) {
+        return;
+    }
+
+    queue->timer.cancelable =
+                     queue->exit_ticks > NGX_HTTP_REFINE_QUEUE_EXIT_TICKS
+                     || !ngx_http_refine_redis_ready(queue->redis);
+
+    if (queue->timer.timer_set) {
+        return;
+    }
+
+    if (queue->counted
+        || !ngx_queue_empty(&queue->kept)
+        || !ngx_queue_empty(&queue->returned)
+        || !ngx_queue_empty(&queue->later))
+    {
+        ngx_add_timer(&queue->timer, NGX_HTTP_REFINE_QUEUE_TICK);
+    }
+}
+
+
+static void
+ngx_http_refine_queue_timer_handler(ngx_event_t *ev)
+{
+    ngx_connection_t         *c;
+    ngx_http_refine_queue_t  *queue;
+
+    c = ev->data;
+    queue = c->data;
+
+    if (ngx_exiting) {
+        queue->exit_ticks++;
+    }
+
+    if (ngx_http_refine_queue_ready(queue)) {
+
+        if (queue->nreplays == 0) {
+            ngx_http_refine_queue_replay(queue);
+        }
+
+        ngx_http_refine_queue_store_deltas(queue);
+
+        queue->retry = 1;
+
+        ngx_http_refine_queue_flush_handler(&queue->flush);
+    }
+
+    ngx_http_refine_queue_arm(queue);
+}
+
+
+static void
+ngx_http_refine_queue_settle_handler(ngx_event_t *ev)
+{
+    ngx_queue_t              *q;
+    ngx_connection_t         *c;
+    ngx_http_refine_call_t   *call;
+    ngx_http_refine_queue_t  *queue;
+
+    c = ev->data;
+    queue = c->data;
+
+    while (!ngx_queue_empty(&queue->failed)) {
+        q = ngx_queue_head(&queue->failed);
+        ngx_queue_remove(q);
+
+        call = ngx_queue_data(q, ngx_http_refine_call_t, queue);
+        call->handler(call, NULL);
+    }
+
+    ngx_http_refine_queue_metrics_settle(queue);
+}
+
+
+ngx_http_refine_call_t *
+ngx_http_refine_call_create(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_call_pt handler)
+{
+    ngx_pool_t              *pool;
+    ngx_queue_t             *q;
+    ngx_http_refine_call_t  *call;
+
+    call = NULL;
+
+    pool = ngx_create_pool(1024, queue->log);
+
+    if (pool) {
+        call = ngx_pcalloc(pool, sizeof(ngx_http_refine_call_t));
+
+        if (call == NULL) {
+            ngx_destroy_pool(pool);
+            pool = NULL;
+        }
+    }
+
+    if (call == NULL) {
+        if (ngx_queue_empty(&queue->spare)) {
+            return NULL;
+        }
+
+        q = ngx_queue_head(&queue->spare);
+        ngx_queue_remove(q);
+
+        call = ngx_queue_data(q, ngx_http_refine_call_t, queue);
+        ngx_memzero(call, sizeof(ngx_http_refine_call_t));
+
+        call->broken = 1;
+    }
+
+    call->pool = pool;
+    call->owner = queue;
+    call->script = NGX_HTTP_REFINE_QUEUE_PLAIN;
+    call->handler = handler;
+
+    ngx_queue_init(&call->tickets);
+
+    return call;
+}
+
+
+void
+ngx_http_refine_call_free(ngx_http_refine_call_t *call)
+{
+    if (call->busy) {
+        call->owner->nbusy--;
+    }
+
+    if (call->pool == NULL) {
+        ngx_queue_insert_tail(&call->owner->spare, &call->queue);
+        return;
+    }
+
+    ngx_destroy_pool(call->pool);
+}
+
+
+void
+ngx_http_refine_call_busy(ngx_http_refine_call_t *call)
+{
+    call->busy = 1;
+    call->owner->nbusy++;
+}
+
+
+void
+ngx_http_refine_call_script(ngx_http_refine_call_t *call, ngx_uint_t script,
+    ngx_uint_t nargs)
+{
+    ngx_uint_t                i, nkeys;
+    ngx_http_refine_queue_t  *queue;
+
+    if (call->broken) {
+        return;
+    }
+
+    queue = call->owner;
+    nkeys = 0;
+
+    if (script != NGX_HTTP_REFINE_QUEUE_PLAIN) {
+        nkeys = ngx_http_refine_scripts[script].nkeys;
+        nargs += nkeys + 3;
+    }
+
+    call->script = script;
+    call->argv = ngx_palloc(call->pool, nargs * sizeof(char *));
+    call->argvlen = ngx_palloc(call->pool, nargs * sizeof(size_t));
+
+    if (call->argv == NULL || call->argvlen == NULL) {
+        call->broken = 1;
+        return;
+    }
+
+    if (script == NGX_HTTP_REFINE_QUEUE_PLAIN) {
+        return;
+    }
+
+    ngx_http_refine_call_lit(call, "EVALSHA");
+    ngx_http_refine_call_arg(call, queue->sha1[script],
+                             NGX_HTTP_REFINE_SHA1_LEN);
+    ngx_http_refine_call_int(call, nkeys);
+
+    for (i = 0; i < nkeys; i++) {
+        ngx_http_refine_call_arg(call, queue->keys[i].data,
+                                 queue->keys[i].len);
+    }
+}
+
+
+void
+ngx_http_refine_call_arg(ngx_http_refine_call_t *call, const void *p,
+    size_t len)
+{
+    if (call->broken) {
+        return;
+    }
+
+    call->argv[call->argc] = p;
+    call->argvlen[call->argc++] = len;
+}
+
+
+void
+ngx_http_refine_call_copy(ngx_http_refine_call_t *call, const ngx_str_t *s)
+{
+    u_char  *p;
+
+    if (call->broken) {
+        return;
+    }
+
+    /* one more, for an empty string */
+
+    p = ngx_pnalloc(call->pool, s->len + 1);
+    if (p == NULL) {
+        call->broken = 1;
+        return;
+    }
+
+    ngx_memcpy(p, s->data, s->len);
+
+    ngx_http_refine_call_arg(call, p, s->len);
+}
+
+
+void
+ngx_http_refine_call_int(ngx_http_refine_call_t *call, int64_t n)
+{
+    u_char  *p;
+
+    if (call->broken) {
+        return;
+    }
+
+    p = ngx_pnalloc(call->pool, NGX_INT64_LEN);
+    if (p == NULL) {
+        call->broken = 1;
+        return;
+    }
+
+    ngx_http_refine_call_arg(call, p, ngx_sprintf(p, "%L", n) - p);
+}
+
+
+void
+ngx_http_refine_call_send(ngx_http_refine_call_t *call)
+{
+    ngx_http_refine_queue_t  *queue;
+
+    queue = call->owner;
+
+    if (!call->broken
+        && ngx_http_refine_queue_ready(queue)
+        && ngx_http_refine_redis_command(queue->redis, call->argc, call->argv,
+                                         call->argvlen,
+                                         ngx_http_refine_call_reply, call)
+           == NGX_OK)
+    {
+        return;
+    }
+
+    ngx_queue_insert_tail(&queue->failed, &call->queue);
+
+    if (!queue->closing) {
+        ngx_post_event(&queue->settle, &ngx_posted_events);
+    }
+}
+
+
+static void
+ngx_http_refine_call_reply(void *data, redisReply *reply)
+{
+    ngx_http_refine_call_t *call = data;
+
+    ngx_http_refine_queue_t              *queue;
+    const ngx_http_refine_queue_error_t  *err;
+
+    queue = call->owner;
+
+    if (reply == NULL || reply->type != REDIS_REPLY_ERROR) {
+        call->handler(call, reply);
+        return;
+    }
+
+    if (call->script != NGX_HTTP_REFINE_QUEUE_PLAIN
+        && !call->resent
+        && ngx_strstr(reply->str, "NOSCRIPT "))
+    {
+        call->resent = 1;
+
+        if (ngx_http_refine_call_load(call) == NGX_OK) {
+            ngx_http_refine_call_send(call);
+            return;
+        }
+    }
+
+    /* the reply stays valid over ngx_http_refine_redis_lost() */
+
+    err = ngx_http_refine_queue_error(reply);
+
+    if (err && err->lost) {
+        ngx_http_refine_redis_lost(queue->redis, reply->str);
+
+    } else if (call->script != NGX_HTTP_REFINE_SCRIPT_STORE) {
+        ngx_http_refine_queue_log_error(queue, reply);
+    }
+
+    call->handler(call, reply);
+}
+
+
+static ngx_int_t
+ngx_http_refine_call_load(ngx_http_refine_call_t *call)
+{
+    size_t            len[3];
+    const char       *argv[3];
+    const ngx_str_t  *text;
+
+    text = &ngx_http_refine_scripts[call->script].text;
+
+    argv[0] = "SCRIPT";
+    len[0] = sizeof("SCRIPT") - 1;
+    argv[1] = "LOAD";
+    len[1] = sizeof("LOAD") - 1;
+    argv[2] = (const char *) text->data;
+    len[2] = text->len;
+
+    return ngx_http_refine_redis_command(call->owner->redis, 3, argv, len,
+                                         NULL, NULL);
+}
+
+
+static const ngx_http_refine_queue_error_t *
+ngx_http_refine_queue_error(redisReply *reply)
+{
+    const ngx_http_refine_queue_error_t  *err;
+
+    for (err = ngx_http_refine_queue_errors; err->text; err++) {
+        if (ngx_strstr(reply->str, err->text)) {
+            return err;
+        }
+    }
+
+    return NULL;
+}
+
+
+ngx_uint_t
+ngx_http_refine_queue_unavailable(redisReply *reply)
+{
+    return reply == NULL
+           || (reply->type == REDIS_REPLY_ERROR
+               && ngx_http_refine_queue_error(reply) != NULL);
+}
+
+
+/* stores have a state of their own; the rest is logged once a minute */
+
+static void
+ngx_http_refine_queue_log_error(ngx_http_refine_queue_t *queue,
+    redisReply *reply)
+{
+    u_char  text[160];
+
+    if (ngx_strstr(reply->str, "NOGROUP ")
+        || (queue->error_logged && ngx_time() - queue->error_logged < 60))
+    {
+        return;
+    }
+
+    queue->error_logged = ngx_time();
+
+    ngx_http_refine_redis_text(text, sizeof(text), reply->str);
+
+    ngx_log_error(NGX_LOG_ERR, queue->log, 0,
+                  "refine: redis answered with an error for catalog \"%V\": "
+                  "%s", &queue->conf->catalog, text);
+}

@@ -1,0 +1,561 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include "ngx_http_refine_queue_private.h"
+
+
+#define NGX_HTTP_REFINE_CLAIM_ROUNDS      16
+#define NGX_HTTP_REFINE_CLAIM_IDLE        3600000    /* of a consumer, ms */
+#define NGX_HTTP_REFINE_CLAIM_CONSUMERS   600000     /* ms between removals */
+
+
+static ngx_http_refine_call_t *ngx_http_refine_claim_call(
+    ngx_http_refine_queue_t *queue, ngx_http_refine_call_pt handler,
+    ngx_uint_t n, ngx_http_refine_claim_pt claimed, void *data);
+static void ngx_http_refine_claim_finish(ngx_http_refine_call_t *call,
+    ngx_uint_t failed);
+static u_char *ngx_http_refine_claim_room(ngx_http_refine_call_t *call,
+    ngx_uint_t n, size_t size);
+static u_char *ngx_http_refine_claim_entry(ngx_http_refine_claim_t *claim,
+    u_char *p, redisReply *id, redisReply *line);
+static ngx_uint_t ngx_http_refine_claim_valid(redisReply *reply);
+static void ngx_http_refine_claim_handler(ngx_http_refine_call_t *call,
+    redisReply *reply);
+static void ngx_http_refine_takeover_paused(ngx_http_refine_call_t *call,
+    redisReply *reply);
+static void ngx_http_refine_takeover_next(ngx_http_refine_call_t *call);
+static void ngx_http_refine_takeover_handler(ngx_http_refine_call_t *call,
+    redisReply *reply);
+static ngx_uint_t ngx_http_refine_takeover_valid(redisReply *reply);
+static redisReply *ngx_http_refine_takeover_line(redisReply *entry);
+static ngx_uint_t ngx_http_refine_takeover_entries(
+    ngx_http_refine_call_t *call, redisReply *entries);
+static void ngx_http_refine_takeover_attempts(ngx_http_refine_call_t *call);
+static void ngx_http_refine_takeover_attempts_handler(
+    ngx_http_refine_call_t *call, redisReply *reply);
+static void ngx_http_refine_claim_side(ngx_http_refine_queue_t *queue,
+    ngx_uint_t script);
+static void ngx_http_refine_claim_side_handler(ngx_http_refine_call_t *call,
+    redisReply *reply);
+
+
+static ngx_http_refine_call_t *
+ngx_http_refine_claim_call(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_call_pt handler, ngx_uint_t n,
+    ngx_http_refine_claim_pt claimed, void *data)
+{
+    ngx_http_refine_call_t   *call;
+    ngx_http_refine_claim_t   claim;
+
+    call = ngx_http_refine_call_create(queue, handler);
+
+    if (call == NULL) {
+        ngx_memzero(&claim, sizeof(ngx_http_refine_claim_t));
+        claim.failed = 1;
+        claimed(data, &claim);
+        return NULL;
+    }
+
+    call->claiming.n = n;
+    call->claiming.handler = claimed;
+    call->claiming.data = data;
+
+    return call;
+}
+
+
+static void
+ngx_http_refine_claim_finish(ngx_http_refine_call_t *call, ngx_uint_t failed)
+{
+    ngx_http_refine_claiming_t  claiming;
+
+    claiming = call->claiming;
+    ngx_http_refine_call_free(call);
+
+    if ((failed || claiming.claim.nentries == 0) && claiming.claim.pool) {
+        ngx_destroy_pool(claiming.claim.pool);
+        claiming.claim.pool = NULL;
+        claiming.claim.entries = NULL;
+        claiming.claim.nentries = 0;
+    }
+
+    claiming.claim.failed = failed ? 1 : 0;
+
+    claiming.handler(claiming.data, &claiming.claim);
+}
+
+
+/* entries and their text are allocated in one piece each */
+
+static u_char *
+ngx_http_refine_claim_room(ngx_http_refine_call_t *call, ngx_uint_t n,
+    size_t size)
+{
+    ngx_http_refine_claim_t  *claim;
+
+    claim = &call->claiming.claim;
+
+    claim->pool = ngx_create_pool(4096, call->owner->log);
+    if (claim->pool == NULL) {
+        return NULL;
+    }
+
+    claim->entries = ngx_palloc(claim->pool,
+                                n * sizeof(ngx_http_refine_entry_t));
+    if (claim->entries == NULL) {
+        return NULL;
+    }
+
+    return ngx_pnalloc(claim->pool, size + 1);
+}
+
+
+static u_char *
+ngx_http_refine_claim_entry(ngx_http_refine_claim_t *claim, u_char *p,
+    redisReply *id, redisReply *line)
+{
+    ngx_http_refine_entry_t  *entry;
+
+    entry = &claim->entries[claim->nentries++];
+
+    entry->attempts = 1;
+
+    entry->id.data = p;
+    entry->id.len = id->len;
+    p = ngx_cpymem(p, id->str, id->len);
+
+    entry->line.data = p;
+    entry->line.len = line->len;
+
+    return ngx_cpymem(p, line->str, line->len);
+}
+
+
+void
+ngx_http_refine_queue_claim(ngx_http_refine_queue_t *queue, ngx_uint_t n,
+    ngx_http_refine_claim_pt handler, void *data)
+{
+    ngx_http_refine_call_t  *call;
+
+    call = ngx_http_refine_claim_call(queue, ngx_http_refine_claim_handler, n,
+                                      handler, data);
+    if (call == NULL) {
+        return;
+    }
+
+    ngx_http_refine_call_script(call, NGX_HTTP_REFINE_SCRIPT_CLAIM, 2);
+    ngx_http_refine_call_arg(call, queue->consumer.data, queue->consumer.len);
+    ngx_http_refine_call_int(call, n);
+
+    ngx_http_refine_call_send(call);
+}
+
+
+static ngx_uint_t
+ngx_http_refine_claim_valid(redisReply *reply)
+{
+    size_t  i;
+
+    if (reply == NULL
+        || reply->type != REDIS_REPLY_ARRAY
+        || reply->elements < 2
+        || reply->elements % 2)
+    {
+        return 0;
+    }
+
+    for (i = 0; i < reply->elements; i++) {
+        if (reply->element[i]->type
+            != (i < 2 ? REDIS_REPLY_INTEGER : REDIS_REPLY_STRING))
+        {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static void
+ngx_http_refine_claim_handler(ngx_http_refine_call_t *call, redisReply *reply)
+{
+    u_char                   *p;
+    size_t                    i, size;
+    redisReply              **e;
+    ngx_http_refine_claim_t  *claim;
+
+    if (!ngx_http_refine_claim_valid(reply)) {
+        ngx_http_refine_claim_finish(call, 1);
+        return;
+    }
+
+    claim = &call->claiming.claim;
+    claim->paused = reply->element[0]->integer ? 1 : 0;
+
+    if (reply->element[1]->integer) {
+        ngx_log_error(NGX_LOG_WARN, call->owner->log, 0,
+                      "refine: removed %L entries without an event from the "
+                      "stream of catalog \"%V\"",
+                      (int64_t) reply->element[1]->integer,
+                      &call->owner->conf->catalog);
+    }
+
+    if (reply->elements == 2) {
+        ngx_http_refine_claim_finish(call, 0);
+        return;
+    }
+
+    e = reply->element;
+    size = 0;
+
+    for (i = 2; i < reply->elements; i++) {
+        size += e[i]->len;
+    }
+
+    p = ngx_http_refine_claim_room(call, (reply->elements - 2) / 2, size);
+
+    if (p == NULL) {
+        ngx_http_refine_claim_finish(call, 1);
+        return;
+    }
+
+    for (i = 2; i < reply->elements; i += 2) {
+        p = ngx_http_refine_claim_entry(claim, p, e[i], e[i + 1]);
+    }
+
+    ngx_http_refine_claim_finish(call, 0);
+}
+
+
+/* the same call goes through all steps of a takeover */
+
+void
+ngx_http_refine_queue_takeover(ngx_http_refine_queue_t *queue, ngx_uint_t n,
+    ngx_http_refine_claim_pt handler, void *data)
+{
+    ngx_http_refine_call_t  *call;
+
+    if (!queue->consumers
+        || ngx_current_msec - queue->consumers_at
+           >= NGX_HTTP_REFINE_CLAIM_CONSUMERS)
+    {
+        ngx_http_refine_claim_side(queue, NGX_HTTP_REFINE_SCRIPT_CONSUMERS);
+    }
+
+    call = ngx_http_refine_claim_call(queue, ngx_http_refine_takeover_paused,
+                                      n, handler, data);
+    if (call == NULL) {
+        return;
+    }
+
+    ngx_http_refine_call_script(call, NGX_HTTP_REFINE_QUEUE_PLAIN, 3);
+    ngx_http_refine_call_lit(call, "HGET");
+    ngx_http_refine_call_arg(call, queue->keys[1].data, queue->keys[1].len);
+    ngx_http_refine_call_lit(call, "paused");
+
+    ngx_http_refine_call_send(call);
+}
+
+
+static void
+ngx_http_refine_takeover_paused(ngx_http_refine_call_t *call,
+    redisReply *reply)
+{
+    if (reply == NULL
+        || (reply->type != REDIS_REPLY_NIL
+            && reply->type != REDIS_REPLY_STRING))
+    {
+        ngx_http_refine_claim_finish(call, 1);
+        return;
+    }
+
+    if (reply->type == REDIS_REPLY_STRING) {
+        call->claiming.claim.paused = 1;
+        ngx_http_refine_claim_finish(call, 0);
+        return;
+    }
+
+    ngx_http_refine_takeover_next(call);
+}
+
+
+/*
+ * XAUTOCLAIM looks at ten times COUNT pending entries at most: it goes on from
+ * its cursor when those were all in good hands, in the next takeover as well.
+ */
+
+static void
+ngx_http_refine_takeover_next(ngx_http_refine_call_t *call)
+{
+    ngx_http_refine_queue_t  *queue;
+
+    queue = call->owner;
+
+    call->argc = 0;
+    call->resent = 0;
+    call->handler = ngx_http_refine_takeover_handler;
+
+    if (queue->cursor[0] == '\0') {
+        ngx_memcpy(queue->cursor, "0-0", sizeof("0-0"));
+    }
+
+    ngx_http_refine_call_script(call, NGX_HTTP_REFINE_QUEUE_PLAIN, 8);
+    ngx_http_refine_call_lit(call, "XAUTOCLAIM");
+    ngx_http_refine_call_arg(call, queue->keys[0].data, queue->keys[0].len);
+    ngx_http_refine_call_lit(call, "refine");
+    ngx_http_refine_call_arg(call, queue->consumer.data, queue->consumer.len);
+    ngx_http_refine_call_int(call, queue->conf->claim_timeout);
+    ngx_http_refine_call_arg(call, queue->cursor, ngx_strlen(queue->cursor));
+    ngx_http_refine_call_lit(call, "COUNT");
+    ngx_http_refine_call_int(call, call->claiming.n);
+
+    ngx_http_refine_call_send(call);
+}
+
+
+static void
+ngx_http_refine_takeover_handler(ngx_http_refine_call_t *call,
+    redisReply *reply)
+{
+    ngx_uint_t                gone;
+    redisReply               *cursor;
+    ngx_http_refine_queue_t  *queue;
+
+    queue = call->owner;
+
+    if (reply && reply->type == REDIS_REPLY_ERROR
+        && ngx_strstr(reply->str, "NOGROUP "))
+    {
+        ngx_http_refine_claim_finish(call, 0);
+        return;
+    }
+
+    if (!ngx_http_refine_takeover_valid(reply)) {
+        queue->cursor[0] = '\0';
+        ngx_http_refine_claim_finish(call, 1);
+        return;
+    }
+
+    gone = ngx_http_refine_takeover_entries(call, reply->element[1]);
+
+    if (gone) {
+
+        /* Redis 6.2 claims deleted entries, too, and does not name them */
+
+        ngx_http_refine_claim_side(queue, NGX_HTTP_REFINE_SCRIPT_CLEAN);
+    }
+
+    if (call->claiming.claim.nentries) {
+        queue->cursor[0] = '\0';
+        ngx_http_refine_takeover_attempts(call);
+        return;
+    }
+
+    cursor = reply->element[0];
+
+    if (call->claiming.claim.pool
+        || ngx_strcmp(cursor->str, "0-0") == 0
+        || cursor->len >= NGX_HTTP_REFINE_QUEUE_ID)
+    {
+        queue->cursor[0] = '\0';
+        ngx_http_refine_claim_finish(call, call->claiming.claim.pool != NULL);
+        return;
+    }
+
+    ngx_memcpy(queue->cursor, cursor->str, cursor->len + 1);
+
+    if (++call->claiming.rounds == NGX_HTTP_REFINE_CLAIM_ROUNDS) {
+        ngx_http_refine_claim_finish(call, 0);
+        return;
+    }
+
+    ngx_http_refine_takeover_next(call);
+}
+
+
+/* cursor and entries; Redis 7 adds the ids of entries that were deleted */
+
+static ngx_uint_t
+ngx_http_refine_takeover_valid(redisReply *reply)
+{
+    return reply
+           && reply->type == REDIS_REPLY_ARRAY
+           && reply->elements >= 2
+           && reply->element[0]->type == REDIS_REPLY_STRING
+           && reply->element[1]->type == REDIS_REPLY_ARRAY;
+}
+
+
+static redisReply *
+ngx_http_refine_takeover_line(redisReply *entry)
+{
+    size_t       i;
+    redisReply  *fields, *name;
+
+    if (entry->type != REDIS_REPLY_ARRAY
+        || entry->elements != 2
+        || entry->element[0]->type != REDIS_REPLY_STRING
+        || entry->element[1]->type != REDIS_REPLY_ARRAY)
+    {
+        return NULL;
+    }
+
+    fields = entry->element[1];
+
+    for (i = 0; i + 1 < fields->elements; i += 2) {
+        name = fields->element[i];
+
+        if (name->type == REDIS_REPLY_STRING
+            && ngx_strcmp(name->str, "e") == 0
+            && fields->element[i + 1]->type == REDIS_REPLY_STRING)
+        {
+            return fields->element[i + 1];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* how many entries are deleted, or are no events; a pool alone: no memory */
+
+static ngx_uint_t
+ngx_http_refine_takeover_entries(ngx_http_refine_call_t *call,
+    redisReply *entries)
+{
+    u_char                   *p;
+    size_t                    i, n, size;
+    redisReply               *line;
+    ngx_http_refine_claim_t  *claim;
+
+    n = 0;
+    size = 0;
+    claim = &call->claiming.claim;
+
+    for (i = 0; i < entries->elements; i++) {
+        line = ngx_http_refine_takeover_line(entries->element[i]);
+
+        if (line) {
+            n++;
+            size += line->len + entries->element[i]->element[0]->len;
+        }
+    }
+
+    if (n == 0) {
+        return entries->elements;
+    }
+
+    p = ngx_http_refine_claim_room(call, n, size);
+
+    for (i = 0; p && i < entries->elements; i++) {
+        line = ngx_http_refine_takeover_line(entries->element[i]);
+
+        if (line) {
+            p = ngx_http_refine_claim_entry(claim, p,
+                                    entries->element[i]->element[0], line);
+        }
+    }
+
+    return entries->elements - n;
+}
+
+
+static void
+ngx_http_refine_takeover_attempts(ngx_http_refine_call_t *call)
+{
+    ngx_uint_t                i;
+    ngx_http_refine_claim_t  *claim;
+    ngx_http_refine_queue_t  *queue;
+
+    queue = call->owner;
+    claim = &call->claiming.claim;
+
+    call->argc = 0;
+    call->resent = 0;
+    call->handler = ngx_http_refine_takeover_attempts_handler;
+
+    ngx_http_refine_call_script(call, NGX_HTTP_REFINE_SCRIPT_ATTEMPTS,
+                                claim->nentries + 1);
+    ngx_http_refine_call_arg(call, queue->consumer.data, queue->consumer.len);
+
+    for (i = 0; i < claim->nentries; i++) {
+        ngx_http_refine_call_arg(call, claim->entries[i].id.data,
+                                 claim->entries[i].id.len);
+    }
+
+    ngx_http_refine_call_send(call);
+}
+
+
+static void
+ngx_http_refine_takeover_attempts_handler(ngx_http_refine_call_t *call,
+    redisReply *reply)
+{
+    ngx_uint_t                i, n;
+    ngx_http_refine_claim_t  *claim;
+
+    claim = &call->claiming.claim;
+
+    if (reply == NULL
+        || reply->type != REDIS_REPLY_ARRAY
+        || reply->elements != claim->nentries)
+    {
+        ngx_http_refine_claim_finish(call, 1);
+        return;
+    }
+
+    n = 0;
+
+    for (i = 0; i < claim->nentries; i++) {
+        if (reply->element[i]->type == REDIS_REPLY_INTEGER
+            && reply->element[i]->integer > 0)
+        {
+            claim->entries[n] = claim->entries[i];
+            claim->entries[n++].attempts = reply->element[i]->integer;
+        }
+    }
+
+    claim->nentries = n;
+
+    ngx_http_refine_claim_finish(call, 0);
+}
+
+
+/* housekeeping, whose outcome nobody waits for */
+
+static void
+ngx_http_refine_claim_side(ngx_http_refine_queue_t *queue, ngx_uint_t script)
+{
+    ngx_http_refine_call_t  *call;
+
+    if (!ngx_http_refine_queue_ready(queue)) {
+        return;
+    }
+
+    call = ngx_http_refine_call_create(queue,
+                                       ngx_http_refine_claim_side_handler);
+    if (call == NULL) {
+        return;
+    }
+
+    ngx_http_refine_call_script(call, script, 2);
+    ngx_http_refine_call_arg(call, queue->consumer.data, queue->consumer.len);
+
+    if (script == NGX_HTTP_REFINE_SCRIPT_CONSUMERS) {
+        queue->consumers = 1;
+        queue->consumers_at = ngx_current_msec;
+
+        ngx_http_refine_call_int(call, NGX_HTTP_REFINE_CLAIM_IDLE);
+    }
+
+    ngx_http_refine_call_send(call);
+}
+
+
+static void
+ngx_http_refine_claim_side_handler(ngx_http_refine_call_t *call,
+    redisReply *reply)
+{
+    ngx_http_refine_call_free(call);
+}

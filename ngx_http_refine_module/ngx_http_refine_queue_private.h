@@ -1,0 +1,209 @@
+
+/*
+ * Level 3: what the files of the queue share; included by queue*.c only.
+ *
+ * A call is one command to Redis with everything that is needed to send it
+ * again: its arguments stay in its pool until the answer is there.
+ */
+
+
+#ifndef _NGX_HTTP_REFINE_QUEUE_PRIVATE_H_INCLUDED_
+#define _NGX_HTTP_REFINE_QUEUE_PRIVATE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include "ngx_http_refine_queue.h"
+#include "ngx_http_refine_scripts.h"
+
+
+#define NGX_HTTP_REFINE_QUEUE_TICK         1000
+#define NGX_HTTP_REFINE_QUEUE_EXIT_TICKS   10
+#define NGX_HTTP_REFINE_QUEUE_DEAD         100000
+#define NGX_HTTP_REFINE_QUEUE_MAX_LATER    65536
+#define NGX_HTTP_REFINE_QUEUE_ID           48      /* of a stream, at most */
+#define NGX_HTTP_REFINE_QUEUE_SPARE        32      /* calls */
+
+#define NGX_HTTP_REFINE_QUEUE_PLAIN        NGX_HTTP_REFINE_SCRIPT_MAX
+
+
+typedef struct ngx_http_refine_call_s  ngx_http_refine_call_t;
+
+/* frees the call in the end, or sends it again; reply: as redis.h has it */
+typedef void (*ngx_http_refine_call_pt)(ngx_http_refine_call_t *call,
+    redisReply *reply);
+
+
+/* a claim or takeover under way */
+
+typedef struct {
+    ngx_uint_t                        n;
+    ngx_uint_t                        rounds;
+    ngx_http_refine_claim_pt          handler;
+    void                             *data;
+    ngx_http_refine_claim_t           claim;
+} ngx_http_refine_claiming_t;
+
+
+struct ngx_http_refine_call_s {
+    ngx_queue_t                       queue;
+    ngx_http_refine_queue_t          *owner;
+    ngx_pool_t                       *pool;
+
+    ngx_uint_t                        script;     /* or PLAIN */
+    int                               argc;
+    const char                      **argv;
+    size_t                           *argvlen;
+
+    ngx_http_refine_call_pt           handler;
+    ngx_http_refine_claiming_t        claiming;
+
+    ngx_http_refine_done_pt           done;       /* of the caller */
+    void                             *data;
+
+    ngx_queue_t                       tickets;    /* of a store */
+    int64_t                          *deltas;     /* of counters, or NULL */
+    ngx_uint_t                        n;          /* events */
+
+    unsigned                          resent:1;   /* after NOSCRIPT */
+    unsigned                          remember:1; /* until Redis is back */
+    unsigned                          replayed:1;
+    unsigned                          busy:1;     /* a worker waits for it */
+    unsigned                          broken:1;   /* no memory: not sent */
+};
+
+
+struct ngx_http_refine_ticket_s {
+    ngx_queue_t                       queue;
+    ngx_http_refine_stored_pt         handler;    /* NULL: forgotten */
+    void                             *data;
+    size_t                            size;
+    ngx_uint_t                        types[NGX_HTTP_REFINE_EVENT_TYPES];
+    unsigned                          kept:1;
+    ngx_uint_t                        n;
+    ngx_str_t                         lines[1];
+};
+
+
+struct ngx_http_refine_queue_s {
+    ngx_pool_t                       *pool;
+    ngx_log_t                        *log;
+    ngx_http_refine_queue_conf_t     *conf;
+    ngx_http_refine_redis_t          *redis;
+    ngx_http_refine_redis_watch_t     redis_watch;
+    ngx_http_refine_queue_watch_t    *watch;
+
+    ngx_str_t                         keys[3];    /* as scripts.h has them */
+    ngx_str_t                         consumer;
+    u_char                            sha1[NGX_HTTP_REFINE_SCRIPT_MAX]
+                                          [NGX_HTTP_REFINE_SHA1_LEN];
+
+    ngx_connection_t                  dummy;      /* of the events */
+    ngx_event_t                       flush;      /* posted */
+    ngx_event_t                       settle;     /* posted */
+    ngx_event_t                       timer;
+    ngx_uint_t                        exit_ticks;
+
+    ngx_queue_t                       spare;      /* calls without a pool */
+    ngx_queue_t                       failed;     /* calls, for settle */
+    ngx_queue_t                       later;      /* calls, until it is back */
+    ngx_uint_t                        nlater;     /* events of them */
+    ngx_uint_t                        nreplays;   /* of them, under way */
+    ngx_uint_t                        nbusy;
+    time_t                            error_logged;
+
+    ngx_queue_t                       waiting;    /* tickets of this turn */
+    ngx_queue_t                       kept;       /* tickets nobody awaits */
+    ngx_queue_t                       returned;   /* kept, to be sent again */
+    size_t                            waiting_size;
+    size_t                            kept_size;
+    ngx_uint_t                        nstores;    /* under way */
+    ngx_msec_t                        refused_at;
+
+    int64_t                           deltas[NGX_HTTP_REFINE_COUNTER_MAX];
+    ngx_msec_t                        counted_at;
+
+    ngx_msec_t                        consumers_at;
+    u_char                            cursor[NGX_HTTP_REFINE_QUEUE_ID];
+
+    ngx_http_refine_metrics_t         metrics;
+    ngx_msec_t                        metrics_at;
+    ngx_http_refine_call_t           *metrics_call;
+    ngx_queue_t                       waiters;    /* of metrics calls */
+    ngx_queue_t                       answers;    /* waiters, for settle */
+    u_char                            first_id[NGX_HTTP_REFINE_QUEUE_ID];
+    u_char                            last_id[NGX_HTTP_REFINE_QUEUE_ID];
+
+    unsigned                          counted:1;  /* deltas are not all 0 */
+    unsigned                          refused:1;  /* OOM and the like */
+    unsigned                          retry:1;
+    unsigned                          troubled:1; /* logged: refused */
+    unsigned                          full:1;     /* logged */
+    unsigned                          filling:1;  /* logged: 80 % */
+    unsigned                          consumers:1;
+    unsigned                          metrics_failed:1;
+    unsigned                          closing:1;
+};
+
+
+/*
+ * queue.c: calls.  For want of memory a call breaks: it takes no arguments, is
+ * not sent, and its handler runs with NULL like that of any call that failed.
+ * NULL only when the spare calls, kept for this, are used up as well.
+ */
+
+ngx_http_refine_call_t *ngx_http_refine_call_create(
+    ngx_http_refine_queue_t *queue, ngx_http_refine_call_pt handler);
+
+/* makes room for nargs arguments, behind EVALSHA and the keys */
+void ngx_http_refine_call_script(ngx_http_refine_call_t *call,
+    ngx_uint_t script, ngx_uint_t nargs);
+
+/* an argument that stays where it is; a copy; a number */
+void ngx_http_refine_call_arg(ngx_http_refine_call_t *call, const void *p,
+    size_t len);
+void ngx_http_refine_call_copy(ngx_http_refine_call_t *call,
+    const ngx_str_t *s);
+void ngx_http_refine_call_int(ngx_http_refine_call_t *call, int64_t n);
+
+/* the handler runs later in any case */
+void ngx_http_refine_call_send(ngx_http_refine_call_t *call);
+void ngx_http_refine_call_free(ngx_http_refine_call_t *call);
+void ngx_http_refine_call_busy(ngx_http_refine_call_t *call);
+
+/* whether an error says that Redis cannot serve now */
+ngx_uint_t ngx_http_refine_queue_unavailable(redisReply *reply);
+
+ngx_uint_t ngx_http_refine_queue_ready(ngx_http_refine_queue_t *queue);
+
+/* starts the timer when there is something for it to do */
+void ngx_http_refine_queue_arm(ngx_http_refine_queue_t *queue);
+
+#define ngx_http_refine_call_lit(call, s)                                     \
+    ngx_http_refine_call_arg(call, s, sizeof(s) - 1)
+
+
+/* queue_store.c */
+
+void ngx_http_refine_queue_flush_handler(ngx_event_t *ev);
+void ngx_http_refine_queue_store_deltas(ngx_http_refine_queue_t *queue);
+void ngx_http_refine_queue_store_destroy(ngx_http_refine_queue_t *queue);
+
+/* moves the counters into the call, as its last arguments; their number */
+ngx_uint_t ngx_http_refine_queue_deltas(ngx_http_refine_queue_t *queue);
+void ngx_http_refine_queue_deltas_take(ngx_http_refine_call_t *call);
+void ngx_http_refine_queue_deltas_undo(ngx_http_refine_call_t *call);
+
+
+/* queue_done.c */
+
+void ngx_http_refine_queue_replay(ngx_http_refine_queue_t *queue);
+
+
+/* queue_metrics.c */
+
+void ngx_http_refine_queue_metrics_settle(ngx_http_refine_queue_t *queue);
+
+
+#endif /* _NGX_HTTP_REFINE_QUEUE_PRIVATE_H_INCLUDED_ */

@@ -1,0 +1,711 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include "ngx_http_refine_queue_private.h"
+
+
+#define NGX_HTTP_REFINE_STORE_EVENTS   1000           /* of a call */
+#define NGX_HTTP_REFINE_STORE_SIZE     (1024 * 1024)
+#define NGX_HTTP_REFINE_STORE_WAITING  (16 * 1024 * 1024)
+#define NGX_HTTP_REFINE_STORE_COUNT    100            /* ms between deltas */
+#define NGX_HTTP_REFINE_STORE_CALM     5000           /* ms without refusal */
+
+
+static ngx_http_refine_ticket_t *ngx_http_refine_ticket_create(
+    ngx_http_refine_queue_t *queue, ngx_http_refine_event_t *events,
+    ngx_uint_t n);
+static ngx_int_t ngx_http_refine_queue_step(ngx_http_refine_queue_t *queue,
+    ngx_queue_t *kept);
+static ngx_uint_t ngx_http_refine_queue_step_take(
+    ngx_http_refine_call_t *call, ngx_queue_t *from, ngx_uint_t *events,
+    size_t *size);
+static void ngx_http_refine_queue_step_args(ngx_http_refine_call_t *call,
+    ngx_uint_t ntickets);
+static void ngx_http_refine_queue_stored_handler(ngx_http_refine_call_t *call,
+    redisReply *reply);
+static ngx_uint_t ngx_http_refine_queue_stored_valid(
+    ngx_http_refine_call_t *call, redisReply *reply);
+static void ngx_http_refine_queue_settle_ticket(
+    ngx_http_refine_queue_t *queue, ngx_http_refine_ticket_t *ticket,
+    ngx_http_refine_stored_e rc);
+static void ngx_http_refine_queue_refused(ngx_http_refine_queue_t *queue,
+    redisReply *reply);
+static void ngx_http_refine_queue_accepted(ngx_http_refine_queue_t *queue,
+    ngx_uint_t stored, ngx_uint_t full, ngx_uint_t len);
+static void ngx_http_refine_queue_fail_waiting(
+    ngx_http_refine_queue_t *queue);
+
+
+static ngx_http_refine_ticket_t *
+ngx_http_refine_ticket_create(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_event_t *events, ngx_uint_t n)
+{
+    u_char                    *p;
+    size_t                     size;
+    ngx_uint_t                 i;
+    ngx_http_refine_ticket_t  *ticket;
+
+    size = sizeof(ngx_http_refine_ticket_t) + n * sizeof(ngx_str_t);
+    p = NULL;
+
+    for (i = 0; i < n; i++) {
+        size += events[i].line.len;
+    }
+
+    ticket = ngx_alloc(size, queue->log);
+    if (ticket == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(ticket, sizeof(ngx_http_refine_ticket_t));
+
+    ticket->size = size;
+    ticket->n = n;
+
+    p = (u_char *) &ticket->lines[n];
+
+    for (i = 0; i < n; i++) {
+        ticket->lines[i].data = p;
+        ticket->lines[i].len = events[i].line.len;
+        ticket->types[events[i].type]++;
+
+        p = ngx_cpymem(p, events[i].line.data, events[i].line.len);
+    }
+
+    return ticket;
+}
+
+
+ngx_http_refine_ticket_t *
+ngx_http_refine_queue_push(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_event_t *events, ngx_uint_t n,
+    ngx_http_refine_stored_pt handler, void *data)
+{
+    ngx_http_refine_ticket_t  *ticket;
+
+    if (!ngx_http_refine_queue_ready(queue)
+        || queue->waiting_size >= NGX_HTTP_REFINE_STORE_WAITING)
+    {
+        return NULL;
+    }
+
+    ticket = ngx_http_refine_ticket_create(queue, events, n);
+    if (ticket == NULL) {
+        return NULL;
+    }
+
+    ticket->handler = handler;
+    ticket->data = data;
+
+    ngx_queue_insert_tail(&queue->waiting, &ticket->queue);
+    queue->waiting_size += ticket->size;
+
+    /* it runs when all that epoll reported in this turn has been handled */
+
+    ngx_post_event(&queue->flush, &ngx_posted_events);
+
+    return ticket;
+}
+
+
+void
+ngx_http_refine_queue_forget(ngx_http_refine_ticket_t *ticket)
+{
+    ticket->handler = NULL;
+}
+
+
+ngx_int_t
+ngx_http_refine_queue_keep(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_event_t *event)
+{
+    ngx_http_refine_ticket_t  *ticket;
+
+    if (queue->closing
+        || queue->kept_size + sizeof(ngx_http_refine_ticket_t)
+           + sizeof(ngx_str_t) + event->line.len > queue->conf->serve_buffer)
+    {
+        return NGX_DECLINED;
+    }
+
+    ticket = ngx_http_refine_ticket_create(queue, event, 1);
+    if (ticket == NULL) {
+        return NGX_DECLINED;
+    }
+
+    ticket->kept = 1;
+
+    ngx_queue_insert_tail(&queue->kept, &ticket->queue);
+    queue->kept_size += ticket->size;
+
+    if (ngx_http_refine_redis_ready(queue->redis) && !queue->refused) {
+        ngx_post_event(&queue->flush, &ngx_posted_events);
+    }
+
+    ngx_http_refine_queue_arm(queue);
+
+    return NGX_OK;
+}
+
+
+void
+ngx_http_refine_queue_count(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_counter_e counter, ngx_uint_t n)
+{
+    queue->deltas[counter] += n;
+    queue->counted = 1;
+
+    ngx_http_refine_queue_arm(queue);
+}
+
+
+void
+ngx_http_refine_queue_flush_handler(ngx_event_t *ev)
+{
+    ngx_uint_t                kept;
+    ngx_connection_t         *c;
+    ngx_http_refine_queue_t  *queue;
+
+    c = ev->data;
+    queue = c->data;
+
+    if (!ngx_http_refine_queue_ready(queue)) {
+        ngx_http_refine_queue_fail_waiting(queue);
+        return;
+    }
+
+    /* the order is kept: what came back waits for all that is under way */
+
+    if (queue->nstores == 0 && !ngx_queue_empty(&queue->returned)) {
+        if (!ngx_queue_empty(&queue->kept)) {
+            ngx_queue_add(&queue->returned, &queue->kept);
+        }
+
+        ngx_queue_init(&queue->kept);
+        ngx_queue_add(&queue->kept, &queue->returned);
+        ngx_queue_init(&queue->returned);
+    }
+
+    kept = ngx_queue_empty(&queue->returned)
+           && (!queue->refused || (queue->retry && queue->nstores == 0));
+
+    queue->retry = 0;
+
+    while (!ngx_queue_empty(&queue->waiting)
+           || (kept && !ngx_queue_empty(&queue->kept)))
+    {
+        if (ngx_http_refine_queue_step(queue, kept ? &queue->kept : NULL)
+            != NGX_OK)
+        {
+            ngx_http_refine_queue_fail_waiting(queue);
+            break;
+        }
+
+        if (queue->refused) {
+            kept = 0;
+        }
+    }
+
+    ngx_http_refine_queue_arm(queue);
+}
+
+
+/* one call: whole tickets only, so that each is stored or not as one */
+
+static ngx_int_t
+ngx_http_refine_queue_step(ngx_http_refine_queue_t *queue, ngx_queue_t *kept)
+{
+    size_t                   size;
+    ngx_uint_t               n, events;
+    ngx_http_refine_call_t  *call;
+
+    call = ngx_http_refine_call_create(queue,
+                                       ngx_http_refine_queue_stored_handler);
+    if (call == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_refine_call_busy(call);
+
+    n = 0;
+    size = 0;
+    events = 0;
+
+    if (kept) {
+        n += ngx_http_refine_queue_step_take(call, kept, &events, &size);
+    }
+
+    /* when stores are refused, requests do not share the fate of the rest */
+
+    if (n == 0 || !queue->refused) {
+        n += ngx_http_refine_queue_step_take(call, &queue->waiting, &events,
+                                             &size);
+    }
+
+    call->n = events;
+    queue->nstores++;
+
+    ngx_http_refine_queue_step_args(call, n);
+    ngx_http_refine_call_send(call);
+
+    return NGX_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_refine_queue_step_take(ngx_http_refine_call_t *call,
+    ngx_queue_t *from, ngx_uint_t *events, size_t *size)
+{
+    ngx_uint_t                 n;
+    ngx_queue_t               *q;
+    ngx_http_refine_ticket_t  *ticket;
+
+    n = 0;
+
+    while (!ngx_queue_empty(from)) {
+        q = ngx_queue_head(from);
+        ticket = ngx_queue_data(q, ngx_http_refine_ticket_t, queue);
+
+        if (!ngx_queue_empty(&call->tickets)
+            && (*events + ticket->n > NGX_HTTP_REFINE_STORE_EVENTS
+                || *size + ticket->size > NGX_HTTP_REFINE_STORE_SIZE))
+        {
+            break;
+        }
+
+        *events += ticket->n;
+        *size += ticket->size;
+
+        ngx_queue_remove(q);
+        ngx_queue_insert_tail(&call->tickets, q);
+
+        n++;
+    }
+
+    return n;
+}
+
+
+static void
+ngx_http_refine_queue_step_args(ngx_http_refine_call_t *call,
+    ngx_uint_t ntickets)
+{
+    ngx_uint_t                 i, nargs, deltas;
+    ngx_queue_t               *q;
+    ngx_http_refine_queue_t   *queue;
+    ngx_http_refine_ticket_t  *ticket;
+
+    queue = call->owner;
+
+    deltas = queue->counted
+             && (ntickets == 0
+                 || (!queue->refused
+                     && ngx_current_msec - queue->counted_at
+                        >= NGX_HTTP_REFINE_STORE_COUNT));
+
+    nargs = 2 + ntickets + call->n;
+
+    if (deltas) {
+        nargs += ngx_http_refine_queue_deltas(queue);
+    }
+
+    ngx_http_refine_call_script(call, NGX_HTTP_REFINE_SCRIPT_STORE, nargs);
+    ngx_http_refine_call_int(call, queue->conf->max_size);
+    ngx_http_refine_call_int(call, ntickets);
+
+    for (q = ngx_queue_head(&call->tickets);
+         q != ngx_queue_sentinel(&call->tickets);
+         q = ngx_queue_next(q))
+    {
+        ticket = ngx_queue_data(q, ngx_http_refine_ticket_t, queue);
+
+        ngx_http_refine_call_int(call, ticket->n);
+    }
+
+    for (q = ngx_queue_head(&call->tickets);
+         q != ngx_queue_sentinel(&call->tickets);
+         q = ngx_queue_next(q))
+    {
+        ticket = ngx_queue_data(q, ngx_http_refine_ticket_t, queue);
+
+        for (i = 0; i < ticket->n; i++) {
+            ngx_http_refine_call_arg(call, ticket->lines[i].data,
+                                     ticket->lines[i].len);
+        }
+    }
+
+    if (deltas) {
+        ngx_http_refine_queue_deltas_take(call);
+    }
+}
+
+
+/* a call that stores nothing and adds the counters */
+
+void
+ngx_http_refine_queue_store_deltas(ngx_http_refine_queue_t *queue)
+{
+    ngx_http_refine_call_t  *call;
+
+    if (!queue->counted) {
+        return;
+    }
+
+    call = ngx_http_refine_call_create(queue,
+                                       ngx_http_refine_queue_stored_handler);
+    if (call == NULL) {
+        return;
+    }
+
+    queue->nstores++;
+
+    ngx_http_refine_queue_step_args(call, 0);
+    ngx_http_refine_call_send(call);
+}
+
+
+ngx_uint_t
+ngx_http_refine_queue_deltas(ngx_http_refine_queue_t *queue)
+{
+    ngx_uint_t  i, n;
+
+    n = 2;
+
+    for (i = 0; i < NGX_HTTP_REFINE_COUNTER_MAX; i++) {
+        if (queue->deltas[i]) {
+            n += 2;
+        }
+    }
+
+    return n;
+}
+
+
+void
+ngx_http_refine_queue_deltas_take(ngx_http_refine_call_t *call)
+{
+    int64_t                   dropped;
+    ngx_uint_t                i;
+    const ngx_str_t          *field;
+    ngx_http_refine_queue_t  *queue;
+
+    if (call->broken) {
+        return;
+    }
+
+    queue = call->owner;
+
+    call->deltas = ngx_palloc(call->pool, sizeof(queue->deltas));
+    if (call->deltas == NULL) {
+        call->broken = 1;
+        return;
+    }
+
+    ngx_memcpy(call->deltas, queue->deltas, sizeof(queue->deltas));
+    ngx_memzero(queue->deltas, sizeof(queue->deltas));
+
+    queue->counted = 0;
+    queue->counted_at = ngx_current_msec;
+
+    dropped = 0;
+
+    for (i = 0; i < NGX_HTTP_REFINE_COUNTER_MAX; i++) {
+        if (call->deltas[i] == 0) {
+            continue;
+        }
+
+        if (i == NGX_HTTP_REFINE_DROPPED_DISABLED
+            || i == NGX_HTTP_REFINE_DROPPED_CONSENT)
+        {
+            dropped += call->deltas[i];
+        }
+
+        field = &ngx_http_refine_counters[i].field;
+        ngx_http_refine_call_arg(call, field->data, field->len);
+        ngx_http_refine_call_int(call, call->deltas[i]);
+    }
+
+    if (dropped) {
+        ngx_http_refine_call_lit(call, "accepted");
+        ngx_http_refine_call_int(call, dropped);
+    }
+}
+
+
+void
+ngx_http_refine_queue_deltas_undo(ngx_http_refine_call_t *call)
+{
+    ngx_uint_t                i;
+    ngx_http_refine_queue_t  *queue;
+
+    queue = call->owner;
+
+    if (call->deltas == NULL) {
+        return;
+    }
+
+    for (i = 0; i < NGX_HTTP_REFINE_COUNTER_MAX; i++) {
+        queue->deltas[i] += call->deltas[i];
+    }
+
+    call->deltas = NULL;
+    queue->counted = 1;
+}
+
+
+static void
+ngx_http_refine_queue_stored_handler(ngx_http_refine_call_t *call,
+    redisReply *reply)
+{
+    ngx_uint_t                 i, len, full, stored, valid;
+    ngx_queue_t               *q;
+    ngx_http_refine_queue_t   *queue;
+    ngx_http_refine_stored_e   rc;
+
+    queue = call->owner;
+    queue->nstores--;
+
+    valid = ngx_http_refine_queue_stored_valid(call, reply);
+    full = 0;
+    stored = 0;
+    len = 0;
+
+    if (!valid) {
+        ngx_http_refine_queue_deltas_undo(call);
+
+        if (reply) {
+            ngx_http_refine_queue_refused(queue, reply);
+        }
+    }
+
+    for (i = 0; !ngx_queue_empty(&call->tickets); i++) {
+        q = ngx_queue_head(&call->tickets);
+        ngx_queue_remove(q);
+
+        rc = NGX_HTTP_REFINE_UNAVAILABLE;
+
+        if (valid) {
+            rc = reply->element[i]->integer ? NGX_HTTP_REFINE_STORED
+                                            : NGX_HTTP_REFINE_FULL;
+        }
+
+        stored += (rc == NGX_HTTP_REFINE_STORED);
+        full += (rc == NGX_HTTP_REFINE_FULL);
+
+        ngx_http_refine_queue_settle_ticket(queue,
+                     ngx_queue_data(q, ngx_http_refine_ticket_t, queue), rc);
+    }
+
+    if (valid) {
+        len = (ngx_uint_t) reply->element[i]->integer;
+    }
+
+    ngx_http_refine_call_free(call);
+
+    if (valid) {
+        ngx_http_refine_queue_accepted(queue, stored, full, len);
+    }
+
+    ngx_http_refine_queue_arm(queue);
+}
+
+
+static ngx_uint_t
+ngx_http_refine_queue_stored_valid(ngx_http_refine_call_t *call,
+    redisReply *reply)
+{
+    size_t        i;
+    ngx_queue_t  *q;
+
+    if (reply == NULL || reply->type != REDIS_REPLY_ARRAY) {
+        return 0;
+    }
+
+    i = 0;
+
+    for (q = ngx_queue_head(&call->tickets);
+         q != ngx_queue_sentinel(&call->tickets);
+         q = ngx_queue_next(q))
+    {
+        i++;
+    }
+
+    if (reply->elements != i + 1) {
+        return 0;
+    }
+
+    for (i = 0; i < reply->elements; i++) {
+        if (reply->element[i]->type != REDIS_REPLY_INTEGER) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static void
+ngx_http_refine_queue_settle_ticket(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_ticket_t *ticket, ngx_http_refine_stored_e rc)
+{
+    ngx_uint_t  i;
+
+    if (ticket->kept && rc == NGX_HTTP_REFINE_UNAVAILABLE) {
+        ngx_queue_insert_tail(&queue->returned, &ticket->queue);
+        return;
+    }
+
+    if (rc == NGX_HTTP_REFINE_STORED) {
+        for (i = 0; i < NGX_HTTP_REFINE_EVENT_TYPES; i++) {
+            if (ticket->types[i]) {
+                queue->deltas[NGX_HTTP_REFINE_EVENT_ITEMS_SERVED + i] +=
+                                                             ticket->types[i];
+                queue->counted = 1;
+            }
+        }
+    }
+
+    if (ticket->kept) {
+        queue->kept_size -= ticket->size;
+
+        if (rc == NGX_HTTP_REFINE_FULL) {
+            ngx_http_refine_queue_count(queue,
+                                        NGX_HTTP_REFINE_SKIPPED_QUEUE_FULL, 1);
+        }
+
+    } else {
+        queue->waiting_size -= ticket->size;
+
+        if (ticket->handler) {
+            ticket->handler(ticket->data, rc);
+        }
+    }
+
+    ngx_free(ticket);
+}
+
+
+static void
+ngx_http_refine_queue_refused(ngx_http_refine_queue_t *queue,
+    redisReply *reply)
+{
+    u_char  text[160];
+
+    queue->refused = 1;
+    queue->refused_at = ngx_current_msec;
+
+    /* a connection that was given up has been logged as such */
+
+    if (queue->troubled || !ngx_http_refine_queue_ready(queue)) {
+        return;
+    }
+
+    queue->troubled = 1;
+
+    ngx_http_refine_redis_text(text, sizeof(text),
+                               reply->type == REDIS_REPLY_ERROR
+                               ? reply->str : "unexpected reply");
+
+    ngx_log_error(NGX_LOG_ERR, queue->log, 0,
+                  "refine: redis refuses to store events of catalog \"%V\": "
+                  "%s", &queue->conf->catalog, text);
+}
+
+
+static void
+ngx_http_refine_queue_accepted(ngx_http_refine_queue_t *queue,
+    ngx_uint_t stored, ngx_uint_t full, ngx_uint_t len)
+{
+    ngx_str_t   *catalog;
+    ngx_uint_t   max;
+
+    max = queue->conf->max_size;
+    catalog = &queue->conf->catalog;
+
+    if (stored) {
+        queue->refused = 0;
+
+        if (queue->troubled
+            && ngx_current_msec - queue->refused_at
+               >= NGX_HTTP_REFINE_STORE_CALM)
+        {
+            queue->troubled = 0;
+            ngx_log_error(NGX_LOG_WARN, queue->log, 0,
+                          "refine: redis stores events of catalog \"%V\" "
+                          "again", catalog);
+        }
+    }
+
+    if (full && !queue->full) {
+        queue->full = 1;
+        ngx_log_error(NGX_LOG_ERR, queue->log, 0,
+                      "refine: queue of catalog \"%V\" is full: %ui of "
+                      "max_queue_size %ui, new events are refused",
+                      catalog, len, max);
+
+    } else if (queue->full && len < max / 10 * 9) {
+        queue->full = 0;
+        ngx_log_error(NGX_LOG_WARN, queue->log, 0,
+                      "refine: queue of catalog \"%V\" is not full any more: "
+                      "%ui", catalog, len);
+    }
+
+    if (!queue->filling && len >= max / 10 * 8) {
+        queue->filling = 1;
+        ngx_log_error(NGX_LOG_WARN, queue->log, 0,
+                      "refine: queue of catalog \"%V\" holds %ui events, "
+                      "80%% of max_queue_size", catalog, len);
+
+    } else if (queue->filling && len < max / 10 * 6) {
+        queue->filling = 0;
+    }
+
+    if (!queue->refused
+        && (!ngx_queue_empty(&queue->kept)
+            || !ngx_queue_empty(&queue->returned)))
+    {
+        ngx_post_event(&queue->flush, &ngx_posted_events);
+    }
+
+    if (stored && queue->watch && len >= queue->watch->wanted) {
+        queue->watch->notify(queue->watch->data);
+    }
+}
+
+
+static void
+ngx_http_refine_queue_fail_waiting(ngx_http_refine_queue_t *queue)
+{
+    ngx_queue_t  *q;
+
+    while (!ngx_queue_empty(&queue->waiting)) {
+        q = ngx_queue_head(&queue->waiting);
+        ngx_queue_remove(q);
+
+        ngx_http_refine_queue_settle_ticket(queue,
+                            ngx_queue_data(q, ngx_http_refine_ticket_t, queue),
+                            NGX_HTTP_REFINE_UNAVAILABLE);
+    }
+}
+
+
+void
+ngx_http_refine_queue_store_destroy(ngx_http_refine_queue_t *queue)
+{
+    ngx_queue_t  *q, *list;
+    ngx_uint_t    i;
+
+    ngx_http_refine_queue_fail_waiting(queue);
+
+    for (i = 0; i < 2; i++) {
+        list = i ? &queue->kept : &queue->returned;
+
+        while (!ngx_queue_empty(list)) {
+            q = ngx_queue_head(list);
+            ngx_queue_remove(q);
+
+            ngx_free(ngx_queue_data(q, ngx_http_refine_ticket_t, queue));
+        }
+    }
+}

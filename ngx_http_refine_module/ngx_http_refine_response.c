@@ -1,0 +1,391 @@
+
+#include "ngx_http_refine_response.h"
+
+
+/* the part of Cache-Control that says whether a shared cache may store */
+
+typedef struct {
+    time_t            max_age;              /* -1: not given */
+    time_t            s_maxage;
+    unsigned          is_public:1;
+    unsigned          forbidden:1;
+} ngx_http_refine_response_cache_t;
+
+
+static void ngx_http_refine_response_directives(ngx_str_t *text,
+    ngx_http_refine_response_cache_t *cache);
+static u_char *ngx_http_refine_response_argument(u_char *p, u_char *last,
+    ngx_str_t *arg);
+static void ngx_http_refine_response_directive(ngx_str_t *name,
+    ngx_str_t *arg, ngx_http_refine_response_cache_t *cache);
+static time_t ngx_http_refine_response_seconds(ngx_str_t *arg, time_t known);
+static ngx_uint_t ngx_http_refine_response_expires(ngx_http_request_t *r);
+
+
+#define ngx_http_refine_response_is(s, lit)                                   \
+    ((s)->len == sizeof(lit) - 1                                              \
+     && ngx_strncasecmp((s)->data, (u_char *) lit, sizeof(lit) - 1) == 0)
+
+
+ngx_table_elt_t *
+ngx_http_refine_response_header(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_http_refine_response_walk_t *walk)
+{
+    ngx_table_elt_t  *h;
+
+    if (walk->part == NULL) {
+        walk->part = &r->headers_out.headers.part;
+        walk->i = 0;
+    }
+
+    for ( ;; ) {
+
+        if (walk->i >= walk->part->nelts) {
+
+            if (walk->part->next == NULL) {
+                return NULL;
+            }
+
+            walk->part = walk->part->next;
+            walk->i = 0;
+            continue;
+        }
+
+        h = walk->part->elts;
+        h = &h[walk->i++];
+
+        if (h->hash != 0 && h->key.len == name->len
+            && ngx_strncasecmp(h->key.data, name->data, name->len) == 0)
+        {
+            return h;
+        }
+    }
+}
+
+
+ngx_uint_t
+ngx_http_refine_response_json(ngx_http_request_t *r)
+{
+    size_t      i;
+    ngx_str_t   type;
+
+    type = r->headers_out.content_type;
+
+    for (i = 0; i < type.len; i++) {
+        if (type.data[i] == ';') {
+            break;
+        }
+    }
+
+    while (i && type.data[i - 1] == ' ') {
+        i--;
+    }
+
+    type.len = i;
+
+    if (ngx_http_refine_response_is(&type, "application/json")
+        || ngx_http_refine_response_is(&type, "text/json"))
+    {
+        return 1;
+    }
+
+    return type.len > sizeof("application/+json") - 1
+           && ngx_strncasecmp(type.data, (u_char *) "application/",
+                              sizeof("application/") - 1)
+              == 0
+           && ngx_strncasecmp(type.data + type.len - (sizeof("+json") - 1),
+                              (u_char *) "+json", sizeof("+json") - 1)
+              == 0;
+}
+
+
+/*
+ * The body filter of ranges comes first, so that only the slice would be seen,
+ * while their header filter comes later and the status does not show it yet.
+ */
+
+ngx_uint_t
+ngx_http_refine_response_cut(ngx_http_request_t *r)
+{
+    ngx_str_t                 *cond, *etag;
+    ngx_table_elt_t           *range;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    range = r->headers_in.range;
+
+    if (range == NULL
+        || range->value.len < sizeof("bytes=0") - 1
+        || ngx_strncasecmp(range->value.data, (u_char *) "bytes=",
+                           sizeof("bytes=") - 1)
+           != 0)
+    {
+        return 0;
+    }
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (!r->allow_ranges
+        || clcf->max_ranges == 0
+        || r->headers_out.content_length_n == -1
+        || r->http_version < NGX_HTTP_VERSION_10)
+    {
+        return 0;
+    }
+
+    if (r->headers_in.if_range == NULL) {
+        return 1;
+    }
+
+    cond = &r->headers_in.if_range->value;
+
+    if (cond->len >= 2 && cond->data[cond->len - 1] == '"') {
+        etag = r->headers_out.etag ? &r->headers_out.etag->value : NULL;
+
+        return etag != NULL
+               && etag->len == cond->len
+               && ngx_strncmp(etag->data, cond->data, cond->len) == 0;
+    }
+
+    return r->headers_out.last_modified_time != (time_t) -1
+           && r->headers_out.last_modified_time
+              == ngx_parse_http_time(cond->data, cond->len);
+}
+
+
+ngx_uint_t
+ngx_http_refine_response_encoded(ngx_http_request_t *r)
+{
+    ngx_table_elt_t                  *h;
+    ngx_http_refine_response_walk_t   walk;
+
+    static ngx_str_t  name = ngx_string("Content-Encoding");
+
+    walk.part = NULL;
+
+    for ( ;; ) {
+        h = ngx_http_refine_response_header(r, &name, &walk);
+
+        if (h == NULL) {
+            return 0;
+        }
+
+        if (h->value.len
+            && !ngx_http_refine_response_is(&h->value, "identity"))
+        {
+            return 1;
+        }
+    }
+}
+
+
+ngx_uint_t
+ngx_http_refine_response_cacheable(ngx_http_request_t *r)
+{
+    ngx_table_elt_t                   *h;
+    ngx_http_refine_response_walk_t    walk;
+    ngx_http_refine_response_cache_t   cache;
+
+    static ngx_str_t  name = ngx_string("Cache-Control");
+
+    ngx_memzero(&cache, sizeof(ngx_http_refine_response_cache_t));
+    cache.max_age = -1;
+    cache.s_maxage = -1;
+
+    walk.part = NULL;
+
+    for ( ;; ) {
+        h = ngx_http_refine_response_header(r, &name, &walk);
+
+        if (h == NULL) {
+            break;
+        }
+
+        ngx_http_refine_response_directives(&h->value, &cache);
+    }
+
+    if (cache.forbidden) {
+        return 0;
+    }
+
+    if (cache.is_public) {
+        return 1;
+    }
+
+    if (cache.s_maxage != -1) {
+        return cache.s_maxage > 0;
+    }
+
+    if (cache.max_age != -1) {
+        return cache.max_age > 0;
+    }
+
+    return ngx_http_refine_response_expires(r);
+}
+
+
+/* #( token [ "=" ( token / quoted-string ) ] ) */
+
+static void
+ngx_http_refine_response_directives(ngx_str_t *text,
+    ngx_http_refine_response_cache_t *cache)
+{
+    u_char     *p, *last;
+    ngx_str_t   name, arg;
+
+    p = text->data;
+    last = p + text->len;
+
+    while (p < last) {
+
+        if (*p == ' ' || *p == '\t' || *p == ',') {
+            p++;
+            continue;
+        }
+
+        name.data = p;
+
+        while (p < last
+               && *p != '=' && *p != ',' && *p != ' ' && *p != '\t')
+        {
+            p++;
+        }
+
+        name.len = p - name.data;
+        ngx_str_null(&arg);
+
+        if (p < last && *p == '=') {
+            p = ngx_http_refine_response_argument(p + 1, last, &arg);
+        }
+
+        ngx_http_refine_response_directive(&name, &arg, cache);
+
+        /* what is no directive is passed over up to the next comma */
+
+        while (p < last && *p != ',') {
+            p++;
+        }
+    }
+}
+
+
+static u_char *
+ngx_http_refine_response_argument(u_char *p, u_char *last, ngx_str_t *arg)
+{
+    if (p == last || *p != '"') {
+        arg->data = p;
+
+        while (p < last && *p != ',' && *p != ' ' && *p != '\t') {
+            p++;
+        }
+
+        arg->len = p - arg->data;
+
+        return p;
+    }
+
+    arg->data = ++p;
+
+    while (p < last && *p != '"') {
+        p += (*p == '\\' && last - p > 1) ? 2 : 1;
+    }
+
+    arg->len = p - arg->data;
+
+    return (p < last) ? p + 1 : p;
+}
+
+
+static void
+ngx_http_refine_response_directive(ngx_str_t *name, ngx_str_t *arg,
+    ngx_http_refine_response_cache_t *cache)
+{
+    if (ngx_http_refine_response_is(name, "public")) {
+        cache->is_public = 1;
+
+    } else if (ngx_http_refine_response_is(name, "no-store")) {
+        cache->forbidden = 1;
+
+    } else if (ngx_http_refine_response_is(name, "private")
+               || ngx_http_refine_response_is(name, "no-cache"))
+    {
+        /* with field names the rest of the response may be stored */
+
+        if (arg->data == NULL) {
+            cache->forbidden = 1;
+        }
+
+    } else if (ngx_http_refine_response_is(name, "s-maxage")) {
+        cache->s_maxage = ngx_http_refine_response_seconds(arg,
+                                                           cache->s_maxage);
+
+    } else if (ngx_http_refine_response_is(name, "max-age")) {
+        cache->max_age = ngx_http_refine_response_seconds(arg,
+                                                          cache->max_age);
+    }
+}
+
+
+/*
+ * A malformed number is no freshness.  Of a repeated directive the largest
+ * counts, for some cache may use it.
+ */
+
+static time_t
+ngx_http_refine_response_seconds(ngx_str_t *arg, time_t known)
+{
+    size_t  i;
+    time_t  n;
+
+    n = 0;
+
+    for (i = 0; i < arg->len; i++) {
+
+        if (arg->data[i] < '0' || arg->data[i] > '9') {
+            n = 0;
+            break;
+        }
+
+        n = ngx_min(n * 10 + (arg->data[i] - '0'), NGX_MAX_INT32_VALUE);
+    }
+
+    return ngx_max(n, known);
+}
+
+
+static ngx_uint_t
+ngx_http_refine_response_expires(ngx_http_request_t *r)
+{
+    time_t                            now, expires;
+    ngx_table_elt_t                  *h;
+    ngx_http_refine_response_walk_t   walk;
+
+    static ngx_str_t  name = ngx_string("Expires");
+
+    now = ngx_time();
+
+    h = r->headers_out.date;
+
+    if (h != NULL) {
+        expires = ngx_parse_http_time(h->value.data, h->value.len);
+
+        if (expires != NGX_ERROR) {
+            now = expires;
+        }
+    }
+
+    walk.part = NULL;
+
+    for ( ;; ) {
+        h = ngx_http_refine_response_header(r, &name, &walk);
+
+        if (h == NULL) {
+            return 0;
+        }
+
+        expires = ngx_parse_http_time(h->value.data, h->value.len);
+
+        if (expires != NGX_ERROR && expires > now) {
+            return 1;
+        }
+    }
+}

@@ -1,0 +1,46 @@
+
+/*
+ * Level 1: what the header of a response says, while it passes the header
+ * filters.
+ */
+
+
+#ifndef _NGX_HTTP_REFINE_RESPONSE_H_INCLUDED_
+#define _NGX_HTTP_REFINE_RESPONSE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+
+/* where a walk over the headers stands; to start: part = NULL */
+
+typedef struct {
+    ngx_list_part_t  *part;
+    ngx_uint_t        i;
+} ngx_http_refine_response_walk_t;
+
+
+/*
+ * The next header of that name, NULL: no more.  It reads the list, which is
+ * the same in every nginx, unlike the typed pointers, and which also has what
+ * other modules add by hand.
+ */
+ngx_table_elt_t *ngx_http_refine_response_header(ngx_http_request_t *r,
+    ngx_str_t *name, ngx_http_refine_response_walk_t *walk);
+
+/* application/json, text/json, application/NAME+json; parameters ignored */
+ngx_uint_t ngx_http_refine_response_json(ngx_http_request_t *r);
+
+/* nginx itself is going to cut a range out of this 200 */
+ngx_uint_t ngx_http_refine_response_cut(ngx_http_request_t *r);
+
+/* the body that a filter after gunzip gets is not plain */
+ngx_uint_t ngx_http_refine_response_encoded(ngx_http_request_t *r);
+
+/* a response that a shared cache may store: RFC 9111, 3 and 5.2.2 */
+ngx_uint_t ngx_http_refine_response_cacheable(ngx_http_request_t *r);
+
+
+#endif /* _NGX_HTTP_REFINE_RESPONSE_H_INCLUDED_ */

@@ -1,0 +1,274 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_sha1.h>
+#include "ngx_http_refine_scripts.h"
+
+
+static const char  ngx_http_refine_script_store[] =
+    "local events, stats = KEYS[1], KEYS[2]\n"
+    "local max, groups = tonumber(ARGV[1]), tonumber(ARGV[2])\n"
+    "local len = redis.call('XLEN', events)\n"
+    "redis.call('HLEN', stats)\n"
+    "local pos, stored, bytes, reply = groups + 2, 0, 0, {}\n"
+    "for g = 1, groups do\n"
+    "  local n = tonumber(ARGV[g + 2])\n"
+    "  if len + n > max then\n"
+    "    reply[g] = 0\n"
+    "  else\n"
+    "    for i = pos + 1, pos + n do\n"
+    "      redis.call('XADD', events, '*', 'e', ARGV[i])\n"
+    "      bytes = bytes + #ARGV[i]\n"
+    "    end\n"
+    "    len = len + n\n"
+    "    stored = stored + n\n"
+    "    reply[g] = 1\n"
+    "  end\n"
+    "  pos = pos + n\n"
+    "end\n"
+    "if stored > 0 then\n"
+    "  redis.call('HINCRBY', stats, 'accepted', stored)\n"
+    "  redis.call('HINCRBY', stats, 'bytes', bytes)\n"
+    "elseif pos < #ARGV then\n"
+    "  redis.call('HDEL', stats, '')\n"
+    "end\n"
+    "for i = pos + 1, #ARGV, 2 do\n"
+    "  redis.call('HINCRBY', stats, ARGV[i], ARGV[i + 1])\n"
+    "end\n"
+    "reply[groups + 1] = len\n"
+    "return reply\n";
+
+
+static const char  ngx_http_refine_script_claim[] =
+    "local events, stats = KEYS[1], KEYS[2]\n"
+    "if redis.call('HEXISTS', stats, 'paused') == 1 then\n"
+    "  return {1, 0}\n"
+    "end\n"
+    "local function read(call)\n"
+    "  return call('XREADGROUP', 'GROUP', 'refine', ARGV[1],\n"
+    "              'COUNT', ARGV[2], 'STREAMS', events, '>')\n"
+    "end\n"
+    "local r = read(redis.pcall)\n"
+    "if r and r.err then\n"
+    "  if not string.find(r.err, 'NOGROUP', 1, true) then\n"
+    "    return r\n"
+    "  end\n"
+    "  redis.call('XGROUP', 'CREATE', events, 'refine', '0', 'MKSTREAM')\n"
+    "  r = read(redis.call)\n"
+    "end\n"
+    "local reply = {0, 0}\n"
+    "for _, entry in ipairs(r and r[1][2] or {}) do\n"
+    "  local line\n"
+    "  for i = 1, #entry[2], 2 do\n"
+    "    if entry[2][i] == 'e' then line = entry[2][i + 1] end\n"
+    "  end\n"
+    "  if line then\n"
+    "    reply[#reply + 1] = entry[1]\n"
+    "    reply[#reply + 1] = line\n"
+    "  else\n"
+    "    redis.call('XACK', events, 'refine', entry[1])\n"
+    "    redis.call('XDEL', events, entry[1])\n"
+    "    reply[2] = reply[2] + 1\n"
+    "  end\n"
+    "end\n"
+    "return reply\n";
+
+
+static const char  ngx_http_refine_script_attempts[] =
+    "local reply = {}\n"
+    "for i = 2, #ARGV do\n"
+    "  local p = redis.pcall('XPENDING', KEYS[1], 'refine', ARGV[i],\n"
+    "                        ARGV[i], 1, ARGV[1])\n"
+    "  reply[i - 1] = not p.err and p[1] and p[1][4] or 0\n"
+    "end\n"
+    "return reply\n";
+
+
+static const char  ngx_http_refine_script_clean[] =
+    "local events, from, n = KEYS[1], '-', 0\n"
+    "for round = 1, 100 do\n"
+    "  local p = redis.pcall('XPENDING', events, 'refine', from, '+', 100,\n"
+    "                        ARGV[1])\n"
+    "  if p.err or #p == 0 then break end\n"
+    "  for _, e in ipairs(p) do\n"
+    "    local id, line = e[1], false\n"
+    "    local entry = redis.call('XRANGE', events, id, id)[1]\n"
+    "    for i = 1, entry and #entry[2] or 0, 2 do\n"
+    "      line = line or entry[2][i] == 'e'\n"
+    "    end\n"
+    "    if not line then\n"
+    "      redis.call('XACK', events, 'refine', id)\n"
+    "      redis.call('XDEL', events, id)\n"
+    "      n = n + 1\n"
+    "    end\n"
+    "    from = '(' .. id\n"
+    "  end\n"
+    "end\n"
+    "return n\n";
+
+
+static const char  ngx_http_refine_script_consumers[] =
+    "local r, n = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], 'refine'), 0\n"
+    "if r.err then return 0 end\n"
+    "for _, consumer in ipairs(r) do\n"
+    "  local c = {}\n"
+    "  for i = 1, #consumer, 2 do c[consumer[i]] = consumer[i + 1] end\n"
+    "  if c.pending == 0 and c.idle > tonumber(ARGV[2])\n"
+    "     and c.name ~= ARGV[1]\n"
+    "  then\n"
+    "    redis.call('XGROUP', 'DELCONSUMER', KEYS[1], 'refine', c.name)\n"
+    "    n = n + 1\n"
+    "  end\n"
+    "end\n"
+    "return n\n";
+
+
+/* XACK of an event that nobody holds, or without a group, does no harm */
+
+static const char  ngx_http_refine_script_ack[] =
+    "local events, stats = KEYS[1], KEYS[2]\n"
+    "redis.call('HLEN', stats)\n"
+    "local n, bytes = 0, 0\n"
+    "for i = 1, #ARGV, 2 do\n"
+    "  redis.call('XACK', events, 'refine', ARGV[i])\n"
+    "  if redis.call('XDEL', events, ARGV[i]) == 1 then\n"
+    "    n = n + 1\n"
+    "    bytes = bytes + tonumber(ARGV[i + 1])\n"
+    "  end\n"
+    "end\n"
+    "if n > 0 then\n"
+    "  redis.call('HINCRBY', stats, 'sent', n)\n"
+    "  redis.call('HINCRBY', stats, 'bytes', -bytes)\n"
+    "end\n"
+    "return n\n";
+
+
+static const char  ngx_http_refine_script_dead[] =
+    "local events, stats, dead = KEYS[1], KEYS[2], KEYS[3]\n"
+    "local id, line = ARGV[1], ''\n"
+    "redis.call('HLEN', stats)\n"
+    "redis.call('XLEN', dead)\n"
+    "local entry = redis.call('XRANGE', events, id, id)[1]\n"
+    "redis.call('XACK', events, 'refine', id)\n"
+    "if redis.call('XDEL', events, id) ~= 1 then return 0 end\n"
+    "for i = 1, #entry[2], 2 do\n"
+    "  if entry[2][i] == 'e' then line = entry[2][i + 1] end\n"
+    "end\n"
+    "redis.call('XADD', dead, '*', 'e', line, 'status', ARGV[2],\n"
+    "           'reason', ARGV[3], 'attempts', ARGV[4])\n"
+    "redis.call('HINCRBY', stats, 'failed', 1)\n"
+    "redis.call('HINCRBY', stats, 'bytes', -#line)\n"
+    "local n = redis.call('XTRIM', dead, 'MAXLEN', ARGV[5])\n"
+    "if n > 0 then redis.call('HINCRBY', stats, 'dead_trimmed', n) end\n"
+    "return 1\n";
+
+
+static const char  ngx_http_refine_script_renew[] =
+    "local n = 0\n"
+    "for i = 2, #ARGV do\n"
+    "  local p = redis.pcall('XPENDING', KEYS[1], 'refine', ARGV[i],\n"
+    "                        ARGV[i], 1, ARGV[1])\n"
+    "  if not p.err and p[1] then\n"
+    "    redis.call('XCLAIM', KEYS[1], 'refine', ARGV[1], 0, ARGV[i],\n"
+    "               'JUSTID')\n"
+    "    n = n + 1\n"
+    "  end\n"
+    "end\n"
+    "return n\n";
+
+
+static const char  ngx_http_refine_script_return[] =
+    "local n = 0\n"
+    "for i = 3, #ARGV, 2 do\n"
+    "  local p = redis.pcall('XPENDING', KEYS[1], 'refine', ARGV[i],\n"
+    "                        ARGV[i], 1, ARGV[1])\n"
+    "  if not p.err and p[1] then\n"
+    "    redis.call('XCLAIM', KEYS[1], 'refine', ARGV[1], 0, ARGV[i],\n"
+    "               'IDLE', ARGV[2], 'RETRYCOUNT', ARGV[i + 1], 'JUSTID')\n"
+    "    n = n + 1\n"
+    "  end\n"
+    "end\n"
+    "return n\n";
+
+
+static const char  ngx_http_refine_script_metrics[] =
+    "local events, stats, dead = KEYS[1], KEYS[2], KEYS[3]\n"
+    "local refused, pending, first, last = '', 0, '', ''\n"
+    "local len, ndead = redis.call('XLEN', events), redis.call('XLEN', dead)\n"
+    "redis.call('HLEN', stats)\n"
+    "if #ARGV > 0 then redis.pcall('HDEL', stats, '') end\n"
+    "for i = 1, #ARGV, 2 do\n"
+    "  local r = redis.pcall('HINCRBY', stats, ARGV[i], ARGV[i + 1])\n"
+    "  if type(r) == 'table' and r.err and i == 1 then\n"
+    "    refused = r.err\n"
+    "    break\n"
+    "  end\n"
+    "end\n"
+    "local r = redis.pcall('XPENDING', events, 'refine')\n"
+    "if not r.err then pending = r[1] end\n"
+    "r = redis.call('XRANGE', events, '-', '+', 'COUNT', 1)\n"
+    "if r[1] then first = r[1][1] end\n"
+    "r = redis.pcall('XINFO', 'STREAM', events)\n"
+    "for i = 1, r.err and 0 or #r, 2 do\n"
+    "  if r[i] == 'last-generated-id' then last = r[i + 1] end\n"
+    "end\n"
+    "local time = redis.call('TIME')\n"
+    "local reply = {refused, len, pending, ndead, first, last,\n"
+    "               time[1] * 1000 + math.floor(time[2] / 1000)}\n"
+    "for _, v in ipairs(redis.call('HGETALL', stats)) do\n"
+    "  reply[#reply + 1] = v\n"
+    "end\n"
+    "return reply\n";
+
+
+static const char  ngx_http_refine_script_pause[] =
+    "local stats, time = KEYS[2], redis.call('TIME')\n"
+    "local ms = string.format('%.0f', time[1] * 1000\n"
+    "                                 + math.floor(time[2] / 1000))\n"
+    "if ARGV[1] == '1' then\n"
+    "  redis.call('HDEL', stats, '')\n"
+    "  redis.call('HSETNX', stats, 'paused', ms)\n"
+    "  return 1\n"
+    "end\n"
+    "if redis.call('HDEL', stats, 'paused') == 1 then\n"
+    "  redis.call('HSET', stats, 'resumed', ms)\n"
+    "end\n"
+    "return 0\n";
+
+
+#define ngx_http_refine_script(name, nkeys)                                   \
+    { { sizeof(ngx_http_refine_script_##name) - 1,                            \
+        (u_char *) ngx_http_refine_script_##name }, nkeys }
+
+const ngx_http_refine_script_t
+    ngx_http_refine_scripts[NGX_HTTP_REFINE_SCRIPT_MAX] =
+{
+    ngx_http_refine_script(store, 2),
+    ngx_http_refine_script(claim, 2),
+    ngx_http_refine_script(attempts, 1),
+    ngx_http_refine_script(clean, 1),
+    ngx_http_refine_script(consumers, 1),
+    ngx_http_refine_script(ack, 2),
+    ngx_http_refine_script(dead, 3),
+    ngx_http_refine_script(renew, 1),
+    ngx_http_refine_script(return, 1),
+    ngx_http_refine_script(metrics, 3),
+    ngx_http_refine_script(pause, 2)
+};
+
+
+void
+ngx_http_refine_script_sha1(ngx_http_refine_script_e script, u_char *dst)
+{
+    ngx_sha1_t        sha1;
+    u_char            digest[20];
+    const ngx_str_t  *text;
+
+    text = &ngx_http_refine_scripts[script].text;
+
+    ngx_sha1_init(&sha1);
+    ngx_sha1_update(&sha1, text->data, text->len);
+    ngx_sha1_final(digest, &sha1);
+
+    (void) ngx_hex_dump(dst, digest, sizeof(digest));
+}

@@ -1,0 +1,105 @@
+
+/*
+ * Level 2: the steps in Redis that have to be atomic, as Lua scripts.
+ *
+ * KEYS are always events, stats and dead, in this order, or the first "nkeys"
+ * of them.  Two rules hold in all of them: whatever can be refused for a wrong
+ * type is read before the first write, for Redis does not undo; and where a
+ * full Redis has to be written to, the first write is one that takes no
+ * memory: after it the others are not refused for OOM (HDEL "" does nothing
+ * else).
+ */
+
+
+#ifndef _NGX_HTTP_REFINE_SCRIPTS_H_INCLUDED_
+#define _NGX_HTTP_REFINE_SCRIPTS_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+#define NGX_HTTP_REFINE_SHA1_LEN  40
+
+
+typedef enum {
+    /*
+     * ARGV: max_queue_size, number of groups, the number of events of each
+     * group, the events, pairs of field and increment for the stats.  A group
+     * that would exceed the size is left out as a whole.
+     * Reply: for each group 1 (stored) or 0, then the length of the stream.
+     */
+    NGX_HTTP_REFINE_SCRIPT_STORE = 0,
+
+    /*
+     * ARGV: consumer, count.  Reply: paused, the number of foreign entries
+     * (without a field "e") that were removed, then pairs of id and line.
+     */
+    NGX_HTTP_REFINE_SCRIPT_CLAIM,
+
+    /*
+     * ARGV: consumer, ids.  Reply: the delivery count of each id, 0 when the
+     * consumer does not hold it.
+     */
+    NGX_HTTP_REFINE_SCRIPT_ATTEMPTS,
+
+    /*
+     * ARGV: consumer.  Removes what is pending for it and no event of the
+     * stream any more.  Reply: how many.
+     */
+    NGX_HTTP_REFINE_SCRIPT_CLEAN,
+
+    /*
+     * ARGV: own consumer, ms.  Removes consumers idle for longer that hold
+     * nothing.  Reply: how many.
+     */
+    NGX_HTTP_REFINE_SCRIPT_CONSUMERS,
+
+    /* ARGV: pairs of id and length.  Reply: how many were there */
+    NGX_HTTP_REFINE_SCRIPT_ACK,
+
+    /*
+     * ARGV: id, status, reason, attempts, how many dead letters are kept.
+     * Reply: 1, or 0 when the event was not there.
+     */
+    NGX_HTTP_REFINE_SCRIPT_DEAD,
+
+    /* ARGV: consumer, ids.  Reply: how many the consumer still held */
+    NGX_HTTP_REFINE_SCRIPT_RENEW,
+
+    /*
+     * ARGV: consumer, idle time in ms, pairs of id and delivery count.
+     * Reply: how many the consumer still held.
+     */
+    NGX_HTTP_REFINE_SCRIPT_RETURN,
+
+    /*
+     * ARGV: pairs of field and increment.  Reply: "" or why the increments
+     * were refused; length of the stream, number pending, dead letters, first
+     * id, last id, time in ms, then the stats' fields and values.
+     */
+    NGX_HTTP_REFINE_SCRIPT_METRICS,
+
+    /* ARGV: 1 or 0.  Reply: the same */
+    NGX_HTTP_REFINE_SCRIPT_PAUSE,
+
+    NGX_HTTP_REFINE_SCRIPT_MAX
+} ngx_http_refine_script_e;
+
+
+typedef struct {
+    ngx_str_t    text;
+    ngx_uint_t   nkeys;
+} ngx_http_refine_script_t;
+
+
+/* indexed by ngx_http_refine_script_e */
+extern const ngx_http_refine_script_t
+    ngx_http_refine_scripts[NGX_HTTP_REFINE_SCRIPT_MAX];
+
+
+/* writes the 40 hexadecimal characters that EVALSHA wants */
+void ngx_http_refine_script_sha1(ngx_http_refine_script_e script, u_char *dst);
+
+
+#endif /* _NGX_HTTP_REFINE_SCRIPTS_H_INCLUDED_ */

@@ -1,0 +1,59 @@
+
+/*
+ * Level 5: a serve: whether a response is one, its id, its header, its event.
+ * design: 3.2.
+ */
+
+
+#ifndef _NGX_HTTP_REFINE_SERVE_H_INCLUDED_
+#define _NGX_HTTP_REFINE_SERVE_H_INCLUDED_
+
+
+#include "ngx_http_refine_module.h"
+
+
+/* bytes of body that are read; a response that is longer is not logged */
+#define NGX_HTTP_REFINE_SERVE_MAX_LENGTH  (8 * 1024 * 1024)
+
+
+/*
+ * Whether the response whose header is about to be sent is logged: NGX_OK, or
+ * NGX_DECLINED with the reason to count.
+ */
+ngx_int_t ngx_http_refine_serve_test(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_counter_e *reason);
+
+/* ctx->serve_id, a UUIDv7 made on first use */
+ngx_int_t ngx_http_refine_serve_id(ngx_http_request_t *r,
+    ngx_http_refine_ctx_t *ctx);
+
+/*
+ * Settles the id of a response that is logged (the upstream's own header if it
+ * is valid and fresh, else ctx->serve_id) and sets X-Refine-Serve-Id.
+ */
+ngx_int_t ngx_http_refine_serve_header(ngx_http_request_t *r,
+    ngx_http_refine_ctx_t *ctx);
+
+/*
+ * The value of a serve that is text with variables, decoded where it is one
+ * $arg_NAME.  Empty when it is no text (not UTF-8, or a NUL), which is counted.
+ */
+ngx_int_t ngx_http_refine_serve_text(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_value_t *value,
+    ngx_str_t *text);
+
+/*
+ * Makes the event of what was found and keeps it for the queue; counts what
+ * became of it.  A surface or source that is empty becomes "unknown", and
+ * texts over their limits are cut between two characters.
+ */
+void ngx_http_refine_serve_log(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx,
+    ngx_http_refine_event_serve_t *serve);
+
+/* counts for the catalog; no harm when its queue is not there */
+void ngx_http_refine_serve_count(ngx_http_refine_catalog_t *catalog,
+    ngx_http_refine_counter_e counter);
+
+
+#endif /* _NGX_HTTP_REFINE_SERVE_H_INCLUDED_ */

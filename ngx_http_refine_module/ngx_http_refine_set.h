@@ -1,0 +1,44 @@
+
+/*
+ * Level 0: a set of strings of a known number, to find repeats in linear time.
+ */
+
+
+#ifndef _NGX_HTTP_REFINE_SET_H_INCLUDED_
+#define _NGX_HTTP_REFINE_SET_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+
+
+/* up to this number of strings nothing is allocated */
+#define NGX_HTTP_REFINE_SET_SMALL  16
+
+
+typedef struct {
+    ngx_str_t   *strings;
+    ngx_uint_t   nstrings;
+    uint32_t    *slots;           /* index into strings + 1; NULL: small */
+    ngx_uint_t   bits;            /* of the number of slots */
+    uint64_t     seed;
+    ngx_str_t    small[NGX_HTTP_REFINE_SET_SMALL];
+} ngx_http_refine_set_t;
+
+
+/*
+ * Room for max strings, from the pool.  The set points into itself: it must
+ * not be copied.  NGX_OK, or NGX_ERROR: out of memory.
+ */
+ngx_int_t ngx_http_refine_set_init(ngx_http_refine_set_t *set,
+    ngx_pool_t *pool, ngx_uint_t max);
+
+/*
+ * NGX_OK: added; NGX_DECLINED: it was there already.  The bytes are not
+ * copied.  Not to be called more than max times.
+ */
+ngx_int_t ngx_http_refine_set_add(ngx_http_refine_set_t *set, u_char *data,
+    size_t len);
+
+
+#endif /* _NGX_HTTP_REFINE_SET_H_INCLUDED_ */

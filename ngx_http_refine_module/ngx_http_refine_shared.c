@@ -1,0 +1,309 @@
+
+#include "ngx_http_refine_shared.h"
+#include <openssl/rand.h>
+
+
+#define NGX_HTTP_REFINE_SHARED_LAYOUT   0x52460001
+#define NGX_HTTP_REFINE_SHARED_BUCKETS  16384
+#define NGX_HTTP_REFINE_SHARED_WAYS     8
+
+
+typedef struct {
+    uint64_t                   layout;
+    uint64_t                   size;
+    uint64_t                   key[2];
+    ngx_http_refine_circuit_t  circuit;
+
+    /* of a bucket the latest first; 0: free */
+    uint64_t                   ids[NGX_HTTP_REFINE_SHARED_BUCKETS]
+                                  [NGX_HTTP_REFINE_SHARED_WAYS];
+} ngx_http_refine_shared_t;
+
+
+static ngx_int_t ngx_http_refine_shared_init(ngx_shm_zone_t *zone, void *data);
+static ngx_int_t ngx_http_refine_shared_check(ngx_shm_zone_t *zone,
+    ngx_http_refine_shared_t *sh);
+static uint64_t ngx_http_refine_shared_hash(ngx_http_refine_shared_t *sh,
+    ngx_str_t *id);
+static void ngx_http_refine_shared_round(uint64_t v[4]);
+
+
+ngx_shm_zone_t *
+ngx_http_refine_shared_add(ngx_conf_t *cf, ngx_str_t *catalog, void *tag)
+{
+    size_t           size;
+    ngx_str_t        name;
+    ngx_shm_zone_t  *zone;
+
+    name.len = sizeof("refine:") - 1 + catalog->len;
+
+    name.data = ngx_pnalloc(cf->pool, name.len);
+    if (name.data == NULL) {
+        return NULL;
+    }
+
+    ngx_memcpy(ngx_cpymem(name.data, "refine:", sizeof("refine:") - 1),
+               catalog->data, catalog->len);
+
+    /* the slab pool needs some pages for itself */
+
+    size = ngx_align(sizeof(ngx_http_refine_shared_t), ngx_pagesize)
+           + 16 * ngx_pagesize;
+
+    zone = ngx_shared_memory_add(cf, &name, size, tag);
+    if (zone == NULL) {
+        return NULL;
+    }
+
+    zone->init = ngx_http_refine_shared_init;
+
+    return zone;
+}
+
+
+static ngx_int_t
+ngx_http_refine_shared_init(ngx_shm_zone_t *zone, void *data)
+{
+    ngx_slab_pool_t           *shpool;
+    ngx_http_refine_shared_t  *sh;
+
+    shpool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    if (data) {
+        zone->data = data;
+        return ngx_http_refine_shared_check(zone, data);
+    }
+
+    if (zone->shm.exists) {
+        zone->data = shpool->data;
+        return ngx_http_refine_shared_check(zone, shpool->data);
+    }
+
+    sh = ngx_slab_alloc(shpool, sizeof(ngx_http_refine_shared_t));
+    if (sh == NULL) {
+        return NGX_ERROR;
+    }
+
+    ngx_memzero(sh, sizeof(ngx_http_refine_shared_t));
+
+    /* ids come from browsers: the key keeps them from choosing a bucket */
+
+    if (RAND_bytes((u_char *) sh->key, sizeof(sh->key)) != 1) {
+        ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,
+                      "refine: no random bytes for zone \"%V\"",
+                      &zone->shm.name);
+        return NGX_ERROR;
+    }
+
+    ngx_http_refine_circuit_init(&sh->circuit, ngx_current_msec);
+
+    sh->size = sizeof(ngx_http_refine_shared_t);
+    sh->layout = NGX_HTTP_REFINE_SHARED_LAYOUT;
+
+    shpool->data = sh;
+    zone->data = sh;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_refine_shared_check(ngx_shm_zone_t *zone, ngx_http_refine_shared_t *sh)
+{
+    if (sh != NULL
+        && sh->layout == NGX_HTTP_REFINE_SHARED_LAYOUT
+        && sh->size == sizeof(ngx_http_refine_shared_t))
+    {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,
+                  "refine: zone \"%V\" is of another version of the module, "
+                  "restart nginx instead of reloading it", &zone->shm.name);
+
+    return NGX_ERROR;
+}
+
+
+void
+ngx_http_refine_shared_state(ngx_shm_zone_t *zone,
+    ngx_http_refine_shared_state_t *state)
+{
+    ngx_msec_t                  left;
+    ngx_time_t                 *tp;
+    ngx_http_refine_circuit_t  *c;
+
+    tp = ngx_timeofday();
+
+    c = ngx_http_refine_shared_lock(zone);
+
+    state->state = c->state;
+    state->last_status = c->last_status;
+    state->limit = c->limit;
+    state->remaining = c->remaining;
+    state->reset = c->reset;
+    state->paused = c->paused;
+
+    left = ngx_http_refine_circuit_left(c->retry_at, ngx_current_msec);
+
+    ngx_http_refine_shared_unlock(zone);
+
+    state->retry_at = left ? (uint64_t) tp->sec * 1000 + tp->msec + left : 0;
+}
+
+
+ngx_http_refine_circuit_t *
+ngx_http_refine_shared_lock(ngx_shm_zone_t *zone)
+{
+    ngx_slab_pool_t           *shpool;
+    ngx_http_refine_shared_t  *sh;
+
+    shpool = (ngx_slab_pool_t *) zone->shm.addr;
+    sh = zone->data;
+
+    ngx_shmtx_lock(&shpool->mutex);
+
+    return &sh->circuit;
+}
+
+
+void
+ngx_http_refine_shared_unlock(ngx_shm_zone_t *zone)
+{
+    ngx_slab_pool_t  *shpool;
+
+    shpool = (ngx_slab_pool_t *) zone->shm.addr;
+
+    ngx_shmtx_unlock(&shpool->mutex);
+}
+
+
+ngx_uint_t
+ngx_http_refine_shared_seen(ngx_shm_zone_t *zone, ngx_str_t *id)
+{
+    uint64_t                  *ids, hash;
+    ngx_uint_t                 i, found;
+    ngx_http_refine_shared_t  *sh;
+
+    sh = zone->data;
+    hash = ngx_http_refine_shared_hash(sh, id);
+    ids = sh->ids[hash % NGX_HTTP_REFINE_SHARED_BUCKETS];
+    found = 0;
+
+    (void) ngx_http_refine_shared_lock(zone);
+
+    for (i = 0; i < NGX_HTTP_REFINE_SHARED_WAYS; i++) {
+        if (ids[i] == hash) {
+            found = 1;
+            break;
+        }
+    }
+
+    ngx_http_refine_shared_unlock(zone);
+
+    return found;
+}
+
+
+void
+ngx_http_refine_shared_remember(ngx_shm_zone_t *zone, ngx_str_t *id)
+{
+    uint64_t                  *ids, hash;
+    ngx_uint_t                 i;
+    ngx_http_refine_shared_t  *sh;
+
+    sh = zone->data;
+    hash = ngx_http_refine_shared_hash(sh, id);
+    ids = sh->ids[hash % NGX_HTTP_REFINE_SHARED_BUCKETS];
+
+    (void) ngx_http_refine_shared_lock(zone);
+
+    /* an id that is there moves to the front */
+
+    for (i = 0; i < NGX_HTTP_REFINE_SHARED_WAYS - 1; i++) {
+        if (ids[i] == hash) {
+            break;
+        }
+    }
+
+    for ( /* void */ ; i > 0; i--) {
+        ids[i] = ids[i - 1];
+    }
+
+    ids[0] = hash;
+
+    ngx_http_refine_shared_unlock(zone);
+}
+
+
+/* SipHash-2-4 */
+
+static uint64_t
+ngx_http_refine_shared_hash(ngx_http_refine_shared_t *sh, ngx_str_t *id)
+{
+    u_char    *p;
+    size_t     len, n, i;
+    uint64_t   m, v[4];
+
+    v[0] = sh->key[0] ^ 0x736f6d6570736575ULL;
+    v[1] = sh->key[1] ^ 0x646f72616e646f6dULL;
+    v[2] = sh->key[0] ^ 0x6c7967656e657261ULL;
+    v[3] = sh->key[1] ^ 0x7465646279746573ULL;
+
+    p = id->data;
+    len = id->len;
+
+    for ( ;; ) {
+        n = ngx_min(len, 8);
+        m = (n < 8) ? (uint64_t) id->len << 56 : 0;
+
+        for (i = 0; i < n; i++) {
+            m |= (uint64_t) p[i] << (8 * i);
+        }
+
+        v[3] ^= m;
+        ngx_http_refine_shared_round(v);
+        ngx_http_refine_shared_round(v);
+        v[0] ^= m;
+
+        if (n < 8) {
+            break;
+        }
+
+        p += 8;
+        len -= 8;
+    }
+
+    v[2] ^= 0xff;
+
+    for (i = 0; i < 4; i++) {
+        ngx_http_refine_shared_round(v);
+    }
+
+    m = v[0] ^ v[1] ^ v[2] ^ v[3];
+
+    /* 0 marks a free place */
+
+    return m ? m : 1;
+}
+
+
+static void
+ngx_http_refine_shared_round(uint64_t v[4])
+{
+#define ngx_http_refine_shared_rotl(x, n)  (((x) << (n)) | ((x) >> (64 - (n))))
+
+    v[0] += v[1];
+    v[2] += v[3];
+    v[1] = ngx_http_refine_shared_rotl(v[1], 13) ^ v[0];
+    v[3] = ngx_http_refine_shared_rotl(v[3], 16) ^ v[2];
+    v[0] = ngx_http_refine_shared_rotl(v[0], 32);
+
+    v[2] += v[1];
+    v[0] += v[3];
+    v[1] = ngx_http_refine_shared_rotl(v[1], 17) ^ v[2];
+    v[3] = ngx_http_refine_shared_rotl(v[3], 21) ^ v[0];
+    v[2] = ngx_http_refine_shared_rotl(v[2], 32);
+
+#undef ngx_http_refine_shared_rotl
+}

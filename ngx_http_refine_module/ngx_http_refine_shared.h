@@ -1,0 +1,56 @@
+
+/*
+ * Level 1: what the workers of one machine share about a catalog, in a zone of
+ * its own ("refine:NAME"), which survives reloads: the state of delivery (the
+ * circuit), and a table of the event ids stored lately.
+ */
+
+
+#ifndef _NGX_HTTP_REFINE_SHARED_H_INCLUDED_
+#define _NGX_HTTP_REFINE_SHARED_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include "ngx_http_refine_circuit.h"
+
+
+/* a copy of the state, for the status page; times are Unix ms */
+
+typedef struct {
+    ngx_http_refine_circuit_e  state;
+    ngx_uint_t                 last_status;     /* 0: none, or no answer */
+    uint64_t                   retry_at;        /* 0: at once */
+    int64_t                    limit;           /* X-RateLimit-*, -1: none */
+    int64_t                    remaining;
+    uint64_t                   reset;
+    unsigned                   paused:1;
+} ngx_http_refine_shared_state_t;
+
+
+/*
+ * Adds the zone of a catalog to the configuration; tag is the module.  The
+ * zone's data is usable in workers (zone->data).
+ */
+ngx_shm_zone_t *ngx_http_refine_shared_add(ngx_conf_t *cf, ngx_str_t *catalog,
+    void *tag);
+
+void ngx_http_refine_shared_state(ngx_shm_zone_t *zone,
+    ngx_http_refine_shared_state_t *state);
+
+/*
+ * The circuit, locked until ngx_http_refine_shared_unlock(): nothing may be
+ * logged or allocated in between.
+ */
+ngx_http_refine_circuit_t *ngx_http_refine_shared_lock(ngx_shm_zone_t *zone);
+void ngx_http_refine_shared_unlock(ngx_shm_zone_t *zone);
+
+/*
+ * The table of event ids: fixed size, the oldest of a bucket gives way.
+ * seen: 1 when the id was remembered.  Both copy nothing and keep no pointer.
+ */
+ngx_uint_t ngx_http_refine_shared_seen(ngx_shm_zone_t *zone, ngx_str_t *id);
+void ngx_http_refine_shared_remember(ngx_shm_zone_t *zone, ngx_str_t *id);
+
+
+#endif /* _NGX_HTTP_REFINE_SHARED_H_INCLUDED_ */

@@ -1,0 +1,357 @@
+# refine_catalog: every option with what it may say and what it may not; each
+# message quotes the value and says what is allowed.
+
+use lib 't/lib';
+use Test::Nginx::Socket 'no_plan';
+use Refine;
+use Conf;
+
+sub invalid {
+    my ($option, $value, $allowed) = @_;
+
+    return qq{invalid value "$value" of "$option" in refine_catalog "shop", }
+           . "allowed: $allowed";
+}
+
+# --- numbers and times: [option, bounds in words, good values, bad values]
+
+my @ranges = (
+    ['batch_size', '1 to 10000', [1, 500, 10000],
+     [0, 10001, -1, '1k', '5.0', 'x', '99999999999999999999']],
+    ['max_in_flight', '1 to 256', [1, 256], [0, 257]],
+    ['max_queue_size', '1 to 1000000000', [1, 1000000000], [0, 1000000001]],
+    ['max_retries', '1 to 100', [1, 100], [0, 101]],
+    ['queue_timeout', '10ms to 60s', ['10ms', '1m'], ['9ms', '61s', 0, '2x']],
+    ['flush_interval', '10ms to 1h', ['10ms', '1h'], ['9ms', '3601s', '']],
+    ['claim_timeout', '1s to 1d', ['1s', '1d'], ['999ms', '86401s']],
+    ['session_timeout', '1s to 400d', ['1', '400d'], [0, '401d', '10ms']],
+    ['connect_timeout', '10ms to 10m', ['10ms', '10m'], ['9ms', '601s']],
+    ['send_timeout', '10ms to 10m', ['10ms', '10m'], ['9ms', '601s']],
+    ['read_timeout', '10ms to 10m', ['10ms', '10m'], ['9ms', '601s']],
+    ['delivery_timeout', '10ms to 10m', ['10ms', '10m'], ['9ms', '601s']],
+);
+
+for (@ranges) {
+    my ($option, $allowed, $good, $bad) = @$_;
+
+    block_good("$option $_;") for @$good;
+
+    for (@$bad) {
+        block_bad("$option '$_';",
+                  $_ eq '' ? qq{empty value of "$option" in refine_catalog }
+                             . '"shop"'
+                           : invalid($option, $_, $allowed));
+    }
+}
+
+# --- flags and words
+
+for my $option ('enabled', 'anonymize_ip', 'ssl_verify') {
+    block_good("$option on;");
+    block_good("$option off;");
+    block_bad("$option yes;", invalid($option, 'yes', 'on or off'));
+}
+
+block_good("cookie_secure $_;") for 'on', 'off', 'auto';
+block_bad('cookie_secure 1;', invalid('cookie_secure', 1, 'on, off or auto'));
+
+# --- ids
+
+my $chars = '1 to 128 printable ASCII characters except the space, ", \, { and }';
+
+for my $option ('organization_id', 'catalog_id') {
+    my $long = 'x' x 128;
+
+    block_good("$option $long;");
+    block_good("$option a-b_c.d:e/f;");
+    block_bad("$option $long$long;", invalid($option, "$long$long", $chars));
+    block_bad("$option $_->[0];", invalid($option, $_->[1], $chars))
+        for ["'a b'", 'a b'], ["'a\"b'", 'a"b'], ["'a{b'", 'a{b'],
+            ["'a}b'", 'a}b'], ["'a\\\\b'", 'a\b'], ["a\xc3\xa4", "a\xc3\xa4"],
+            ["'a\tb'", "a\tb"];
+}
+
+# --- the endpoint
+
+my $forms = 'https://host[:port][/uri], http://host[:port][/uri] or '
+            . 'http://unix:PATH[:/uri], without user and fragment';
+
+block_good("endpoint $_;") for
+    'http://127.0.0.1', 'HTTP://127.0.0.1:8080/', 'http://[::1]:80/x?y=z',
+    'https://127.0.0.1/events', 'http://unix:/tmp/x.sock',
+    'http://unix:/tmp/x.sock:/events', 'http://localhost:80/e';
+
+block_bad("endpoint '$_';", invalid('endpoint', $_, $forms)) for
+    'events', '/events', '//h/e', '://h/e', 'http:/h/e', 'ftp://127.0.0.1/',
+    'httpss://127.0.0.1/', 'http://', 'http:///events', 'http://:80/',
+    'http://127.0.0.1?a=b', 'http://127.0.0.1/a#b', 'http://127.0.0.1#b',
+    'http://127.0.0.1/a b', "http://127.0.0.1/\xc3\xa4", 'http://$host/',
+    'http://unix:', 'http://unix:x.sock', 'http://unix:/tmp/x.sock:events',
+    'https://unix:/tmp/x.sock:/events';
+
+block_bad('endpoint http://me:s3cret@127.0.0.1/;',
+          invalid('endpoint', 'http://***@127.0.0.1/', $forms));
+
+block_bad('endpoint http://127.0.0.1:0/;', 'invalid port in "127.0.0.1:0"');
+block_bad('endpoint http://127.0.0.1:65536/;', 'invalid port in');
+block_bad('endpoint http://127.0.0.1:x/;', 'invalid port in');
+
+like(conf_bad('a bad port far from the end of http',
+              block('endpoint http://127.0.0.1:0/;') . "\n" x 20,
+              'invalid port'),
+     qr/test\.conf:1[0-9]\n/, 'the line of the option is named');
+
+block_good('endpoint http://refine.invalid/;',
+           qr/\[warn\].*"refine\.invalid:80".* in \S+test\.conf:\d+/);
+
+# --- TLS
+
+block_good('ssl_name api.example.com; endpoint https://127.0.0.1/;');
+block_bad("ssl_trusted_certificate missing.pem; endpoint https://127.0.0.1/;",
+          qr/missing\.pem"? ?.*failed/);
+
+# --- the queue
+
+$forms = 'redis://[user:password@]host[:port][/db] or '
+         . 'redis://[user:password@]unix:PATH[:/db], with user and password '
+         . 'percent-encoded and db from 0 to 2147483647';
+
+block_good("queue $_;") for
+    'redis://127.0.0.1', 'REDIS://127.0.0.1:6380/', 'redis://127.0.0.1/15',
+    'redis://[::1]:6379/2147483647', 'redis://unix:/tmp/r.sock',
+    'redis://unix:/tmp/r.sock:/3', 'redis://:pw@127.0.0.1',
+    'redis://user:p%40%2Fw@unix:/tmp/r@x.sock', 'redis://u:p@w@127.0.0.1',
+    'redis://127.0.0.1 prefix=shop:a';
+
+block_bad("queue '$_';", invalid('queue', $_, $forms)) for
+    '127.0.0.1:6379', 'redis:127.0.0.1', 'redis://', 'redis:///1',
+    'redis://:6379', 'http://127.0.0.1', 'redis://127.0.0.1/x',
+    'redis://127.0.0.1/-1', 'redis://127.0.0.1/2147483648',
+    'redis://127.0.0.1/1/2', 'redis://127.0.0.1/1?x', 'redis://127.0.0.1?x=1',
+    'redis://unix:', 'redis://unix:r.sock', 'redis://unix:/tmp/r:1';
+
+block_bad('queue redis://127.0.0.1:99999;', 'invalid port in "127.0.0.1:99999"');
+
+for ('rediss://', 'redis+sentinel://', 'redis+cluster://') {
+    block_bad("queue ${_}me:s3cret\@127.0.0.1;",
+              qq{"queue" "$_***\@127.0.0.1" in refine_catalog "shop": $_ is not }
+              . "supported by this version, allowed: $forms");
+}
+
+for ('redis://u:s3cret/x@127.0.0.1/', 'redis://u:s3cret%@127.0.0.1',
+     'redis://u:s3cret%4@127.0.0.1', 'redis://u:s3cret%zz@127.0.0.1',
+     'redis://u:s3cret@127.0.0.1/x', 'redis://u:s3cret@', 'u:s3cret@127.0.0.1',
+     'redis://u:s3cret@127.0.0.1:1:2')
+{
+    my $output = block_bad("queue $_;", qr/127\.0\.0\.1|\*\*\*/);
+    unlike($output, qr/s3cret/, "$_: the password is not shown");
+}
+
+block_bad('queue redis://@127.0.0.1;',
+          invalid('queue', 'redis://***@127.0.0.1', $forms));
+block_bad('queue redis://me@127.0.0.1;',
+          '"queue" in refine_catalog "shop" has the user "me" but no password');
+
+my $prefix = '1 to 64 printable ASCII characters except the space, ", \, { '
+             . 'and }';
+
+block_bad("queue redis://127.0.0.1 '$_';",
+          invalid('queue', $_, "prefix= with $prefix"))
+    for 'prefix=', 'prefix=a b', 'prefix=a{b}', 'prefix=' . 'x' x 65;
+
+for ('passwrd=s3cret', 'name=x', 'trusted_certificate=x', 'certificate=x',
+     'certificate_key=x', 'prefix')
+{
+    my ($name) = /^(\w+)/;
+
+    unlike(block_bad("queue redis://127.0.0.1 $_;",
+                     qq{unknown parameter "$name" of "queue" in refine_catalog }
+                     . '"shop", allowed: prefix= and password=file:PATH'),
+           qr/s3cret/, 'what may be a password is not shown');
+}
+
+my $password = 'invalid "password=" (not shown) of "queue" in refine_catalog '
+               . '"shop", allowed: password=file:PATH, once, and then none in '
+               . 'the URL';
+
+unlike(block_bad('queue redis://127.0.0.1 password=s3cret;', $password),
+       qr/s3cret/, 'the password is not shown');
+
+my $file = key_file("pass word\r\nsecond line\n");
+
+block_good("queue redis://127.0.0.1 password=file:$file;");
+block_good("queue redis://me\@127.0.0.1 password=file:$file;");
+block_bad("queue redis://:x\@127.0.0.1 password=file:$file;", $password);
+block_bad("queue redis://127.0.0.1 password=file:$file password=file:$file;",
+          $password);
+block_bad('queue redis://127.0.0.1 password=file:;',
+          'no file name for the password of queue behind "file:"');
+
+# --- cookies
+
+my $token = q{1 to 64 of letters, digits and !#$%&'*+-.^_`|~};
+my $lifetime = 'off, or NAME LIFETIME [domain=DOMAIN] with a lifetime from 1s '
+               . 'to 400d';
+
+block_good($_) for
+    'visitor_cookie off;', 'session_cookie off;',
+    'visitor_cookie off; session_cookie off;',
+    'visitor_cookie vid 365d;', 'visitor_cookie vid 1s domain=example.com;',
+    'visitor_cookie __Host-vid 400d;', 'session_cookie sid;',
+    'session_cookie sid domain=.shop.example.com;',
+    'session_cookie sid domain=localhost;';
+
+block_bad("visitor_cookie '$_' 1d;", invalid('visitor_cookie', $_, $token)) for
+    'a b', 'a=b', 'a;b', 'a,b', '"a"', "\xc3\xa4", 'a/b', 'x' x 65;
+block_bad("session_cookie '$_';", invalid('session_cookie', $_, $token)) for
+    'a b', 'a=b', 'x' x 65;
+
+block_bad('visitor_cookie vid;', invalid('visitor_cookie', 'vid', $lifetime));
+block_bad("visitor_cookie vid $_;", invalid('visitor_cookie', $_, $lifetime))
+    for 0, '401d', '1x', 'domain=example.com';
+block_bad('visitor_cookie off 1d domain=a.b x;',
+          'invalid number of values of "visitor_cookie" in refine_catalog '
+          . '"shop", allowed: 1 to 3');
+
+for ('domain=', 'domain=.', 'domain=a..b', 'domain=-a.b', 'domain=a-.b',
+     'domain=a.b.', 'domain=a_b', 'domain=a;b', 'domain=' . 'x' x 64,
+     'domain=' . join('.', ('x' x 50) x 6), 'path=/')
+{
+    block_bad("session_cookie sid '$_';",
+              invalid('session_cookie', $_, 'domain= with a host name'));
+}
+
+block_bad('session_cookie __Host-sid domain=a.b;',
+          invalid('session_cookie', 'domain=a.b',
+                  'no domain= with a name that begins with __Host-'));
+block_bad('visitor_cookie id 1d; session_cookie id;',
+          'visitor_cookie and session_cookie have the same name "id" in '
+          . 'refine_catalog "shop"');
+
+# --- the user's id
+
+block_good("user_id $_;") for '$http_x_user', 'u-$arg_u', 'fixed';
+block_bad('user_id $no_such_variable;',
+          'unknown "no_such_variable" variable');
+
+# --- the block
+
+block_bad('batch_size;',
+          'invalid number of values of "batch_size" in refine_catalog "shop", '
+          . 'allowed: 1 to 1');
+block_bad('batch_size 1 2;', 'invalid number of values of "batch_size"');
+block_bad('batch_size 1; batch_size 1;',
+          'duplicate option "batch_size" in refine_catalog "shop"');
+block_bad('batch_size { }', 'unexpected "{"');
+
+my $known = 'organization_id, catalog_id, api_key, endpoint, enabled, queue, '
+            . 'queue_timeout, batch_size, flush_interval, max_in_flight, '
+            . 'max_queue_size, max_retries, claim_timeout, session_timeout, '
+            . 'visitor_cookie, session_cookie, cookie_secure, user_id, '
+            . 'anonymize_ip, connect_timeout, send_timeout, read_timeout, '
+            . 'delivery_timeout, ssl_verify, ssl_trusted_certificate, ssl_name';
+
+block_bad("$_ x;",
+          qq{unknown option "$_" in refine_catalog "shop", allowed: $known})
+    for 'batchSize', 'spool', 'consent', 'Enabled', 'retry_window';
+
+for my $option ('organization_id', 'catalog_id', 'api_key', 'queue') {
+    my $options = options_except($option);
+
+    conf_bad("no $option", "refine_catalog shop { $options }",
+             qq{no "$option" in refine_catalog "shop", which needs }
+             . 'organization_id, catalog_id, api_key and queue');
+}
+
+conf_good('included options',
+          'refine_catalog shop { include ' . conf_file('options.conf',
+                                              options_except()) . '; }');
+
+my $name = 'invalid name of a refine_catalog "%s", allowed: 1 to 64 of letters, '
+           . 'digits, ".", "_" and "-", except "off"';
+
+conf_good("the name $_", block('', $_)) for 'a', 'A-b_c.9', 'x' x 64;
+conf_bad("the name $_", block('', qq{"$_"}), sprintf $name, $_)
+    for '', 'a b', 'a/b', 'off', 'x' x 65, "\xc3\xa4";
+
+conf_bad('a catalog twice', block('') . block('catalog_id cat_2;'),
+         qr/duplicate refine_catalog "shop", the first is in \S+test\.conf:\d+/);
+
+conf_good('two catalogs', block('') . block('catalog_id cat_2;', 'other'));
+
+# --- two catalogs on the same keys
+
+my $same = 'refine_catalog "shop" and "other" have the same catalog_id "cat_1" '
+           . 'in the same queue "127.0.0.1:6379", allowed: a queue each, or '
+           . 'another prefix=';
+
+conf_bad('the same catalog_id', block('') . block('', 'other'), $same);
+conf_bad('the same queue written otherwise',
+         block('') . block('queue redis://127.0.0.1/0;', 'other'), $same);
+
+conf_good($_, block('') . block($_, 'other')) for
+    'queue redis://127.0.0.1:6379 prefix=other;',
+    'queue redis://127.0.0.1:6379/1;', 'queue redis://127.0.0.1:6380;',
+    'queue redis://unix:/tmp/r.sock;';
+
+# --- where things may stand
+
+conf_bad('refine_catalog in a server', 'server { ' . block('') . ' }',
+         '"refine_catalog" directive is not allowed here');
+conf_bad('refine_serve in a server',
+         block('') . 'refine shop; server { refine_serve search; }',
+         '"refine_serve" directive is not allowed here');
+conf_bad('refine_collect in http', block('') . 'refine shop; refine_collect;',
+         '"refine_collect" directive is not allowed here');
+
+conf_good('nothing at all', '');
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: nginx dies of an unknown option
+--- catalog
+    flush_intervall 1s;
+--- config
+    location = /t { return 204; }
+--- must_die
+--- error_log
+unknown option "flush_intervall" in refine_catalog "shop", allowed: organization_id,
+
+
+
+=== TEST 2: every option at once; nothing of it is in the way of a request
+--- http_config
+    refine_catalog shop {
+        organization_id   org_1;
+        catalog_id        $TEST_NGINX_CATALOG;
+        api_key           k;
+        endpoint          http://unix:$TEST_NGINX_MOCK:/events;
+        enabled           on;
+        queue             redis://unix:$TEST_NGINX_REDIS:/0 prefix=other;
+        queue_timeout     2s;
+        batch_size        500;
+        flush_interval    5s;
+        max_in_flight     4;
+        max_queue_size    1000000;
+        max_retries       3;
+        claim_timeout     90s;
+        session_timeout   30m;
+        visitor_cookie    vid 365d domain=example.com;
+        session_cookie    sid domain=example.com;
+        cookie_secure     auto;
+        user_id           $http_x_user;
+        anonymize_ip      on;
+        connect_timeout   5s;
+        send_timeout      10s;
+        read_timeout      10s;
+        delivery_timeout  30s;
+        ssl_verify        on;
+        ssl_name          api.joinrefine.io;
+    }
+--- config
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204

@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+"""An upstream that answers with whatever bytes a test has put into a file.
+
+upstream.py SOCKET FOLDER
+
+GET /NAME?step=N&delay=MS&cut=N sends FOLDER/NAME as it is: status line,
+headers and body, N bytes at a time with MS milliseconds in between, and only
+the first N bytes with cut.  GET /big?mb=N sends a JSON text of N megabytes.
+The head of the last request for NAME is left in FOLDER/NAME.request.
+"""
+
+import os
+import socket
+import sys
+import threading
+import time
+from urllib.parse import parse_qs, urlsplit
+
+
+def read_head(conn):
+    data = b""
+
+    while b"\r\n\r\n" not in data:
+        more = conn.recv(65536)
+        if not more:
+            break
+        data += more
+
+    return data
+
+
+def big(conn, megabytes):
+    item = b'{"productId":"sku-%09d","title":"' + b"x" * 980 + b'"},\n'
+    size = megabytes * 1024 * 1024
+    head = b'{"results":['
+    tail = b'{"productId":"last"}]}'
+    piece = b"".join(item % i for i in range(100))
+    body = len(head) + len(tail)
+    pieces = (size - body) // len(piece)
+    body += pieces * len(piece)
+
+    conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                 b"Connection: close\r\n\r\n" + head)
+
+    for _ in range(pieces):
+        conn.sendall(piece)
+
+    conn.sendall(tail)
+
+
+def serve(conn, folder):
+    with conn:
+        head = read_head(conn)
+        if not head:
+            return
+
+        url = urlsplit(head.split(b" ", 2)[1].decode("latin-1"))
+        args = {k: int(v[0]) for k, v in parse_qs(url.query).items()
+                if v[0].isdigit()}
+        name = os.path.join(folder, os.path.basename(url.path))
+
+        with open(name + ".request", "wb") as out:
+            out.write(head)
+
+        if url.path.endswith("/big"):
+            big(conn, args.get("mb", 1))
+            return
+
+        with open(name, "rb") as file:
+            data = file.read()
+
+        data = data[:args.get("cut", len(data))]
+        step = args.get("step", len(data)) or 1
+
+        for i in range(0, len(data), step):
+            conn.sendall(data[i:i + step])
+            if "delay" in args:
+                time.sleep(args["delay"] / 1000)
+
+
+def guarded(conn, folder):
+    try:
+        serve(conn, folder)
+    except OSError:
+        pass
+
+
+def main():
+    path, folder = sys.argv[1:3]
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    os.chmod(path, 0o777)
+    listener.listen(64)
+
+    while True:
+        conn, _ = listener.accept()
+        threading.Thread(target=guarded, args=(conn, folder),
+                         daemon=True).start()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,861 @@
+
+/*
+ * The selectors: what they accept, what they find, alike for all cuts of the
+ * text, and against cJSON on random texts.
+ */
+
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdlib.h>
+#include <stdio.h>
+#include <cmocka.h>
+#include <cjson/cJSON.h>
+#include "ngx_stub.h"
+#include "ngx_http_refine_path.h"
+
+
+#define LOG_SIZE     262144
+#define MAX_VALUE    32
+#define MAX_PATHS    NGX_HTTP_REFINE_PATH_MAX_SET
+
+#define NO_CUT       ((size_t) -1)
+#define EACH_BYTE    ((size_t) -2)
+#define RANDOM_CUTS  ((size_t) -3)
+
+
+typedef struct {
+    size_t                        len;
+    ngx_uint_t                    stop;         /* after so many values */
+    ngx_uint_t                    found;
+    ngx_int_t                     rc;
+    char                          log[LOG_SIZE];
+} test_run_t;
+
+
+static ngx_pool_t  *test_pool;
+static uint32_t     test_seed = 1;
+
+
+static ngx_uint_t
+test_random(ngx_uint_t n)
+{
+    test_seed = test_seed * 1664525 + 1013904223;
+
+    return (test_seed >> 8) % n;
+}
+
+
+static void
+test_log(test_run_t *run, ngx_uint_t selector, ngx_uint_t kind,
+    const char *text, size_t len, const char *mark)
+{
+    static const char  kinds[] = "..}{[ksntf0";
+
+    assert_true(run->len + len + 16 < LOG_SIZE);
+
+    run->log[run->len++] = '0' + selector;
+    run->log[run->len++] = kinds[kind];
+
+    if (len) {
+        memcpy(run->log + run->len, text, len);
+        run->len += len;
+    }
+
+    run->len += sprintf(run->log + run->len, "%s ", mark);
+    run->log[run->len] = '\0';
+}
+
+
+static ngx_int_t
+test_handler(void *data, ngx_uint_t selector,
+    ngx_http_refine_path_value_t *value)
+{
+    test_run_t *run = data;
+
+    if (value->too_long) {
+        assert_int_equal(value->text.len, 0);
+    }
+
+    test_log(run, selector, value->kind, (char *) value->text.data,
+             value->text.len,
+             value->too_long ? "(long)" : value->bad ? "(bad)" : "");
+
+    return (++run->found == run->stop) ? NGX_ABORT : NGX_OK;
+}
+
+
+static ngx_int_t
+test_feed(ngx_http_refine_path_match_t *m, const char *data, size_t len)
+{
+    u_char     *copy;
+    ngx_int_t   rc;
+
+    copy = malloc(len);
+    assert_true(copy != NULL || len == 0);
+
+    if (len) {
+        memcpy(copy, data, len);
+    }
+
+    rc = ngx_http_refine_path_feed(m, copy, len);
+    free(copy);
+
+    return rc;
+}
+
+
+static void
+test_match(test_run_t *run, ngx_http_refine_path_set_t *set, const char *data,
+    size_t len, size_t cut, ngx_uint_t flags)
+{
+    size_t                         n;
+    ngx_int_t                      rc, end;
+    ngx_pool_t                    *pool;
+    ngx_http_refine_path_match_t   m;
+
+    run->len = 0;
+    run->found = 0;
+    run->log[0] = '\0';
+    rc = NGX_OK;
+
+    pool = ngx_create_pool(1024, NULL);
+    assert_non_null(pool);
+
+    ngx_http_refine_path_init(&m, set, pool, flags, MAX_VALUE, test_handler,
+                              run);
+
+    for ( /* void */ ; rc == NGX_OK && len; data += n, len -= n) {
+
+        switch (cut) {
+
+        case NO_CUT:
+            n = len;
+            break;
+
+        case EACH_BYTE:
+            n = 1;
+            break;
+
+        case RANDOM_CUTS:
+            n = 1 + test_random(40);
+            n = ngx_min(n, len);
+            break;
+
+        default:
+            n = cut ? ngx_min(cut, len) : len;
+            cut = 0;
+        }
+
+        rc = test_feed(&m, data, n);
+    }
+
+    end = ngx_http_refine_path_end(&m);
+
+    if (rc == NGX_ERROR) {
+        assert_int_equal(end, NGX_ERROR);
+        assert_non_null(m.json.error);
+    }
+
+    run->rc = end;
+
+    ngx_destroy_pool(pool);
+}
+
+
+static ngx_http_refine_path_set_t *
+test_compile(const char **texts, ngx_uint_t n)
+{
+    ngx_str_t                    text;
+    ngx_uint_t                   i;
+    const char                  *error;
+    ngx_http_refine_path_t      *paths[MAX_PATHS];
+    ngx_http_refine_path_set_t  *set;
+
+    for (i = 0; i < n; i++) {
+        text.data = (u_char *) texts[i];
+        text.len = strlen(texts[i]);
+
+        error = ngx_http_refine_path_compile(test_pool, &text, &paths[i]);
+
+        if (error != NULL) {
+            fail_msg("%s: %s", texts[i], error);
+        }
+    }
+
+    set = ngx_http_refine_path_set(test_pool, paths, n);
+    assert_non_null(set);
+
+    return set;
+}
+
+
+/* all cuts find the same, and that is what is expected */
+
+static void
+test_find(const char **texts, ngx_uint_t n, const char *data, size_t len,
+    ngx_uint_t flags, ngx_uint_t stop, ngx_int_t rc, const char *expected)
+{
+    size_t                       cut;
+    ngx_http_refine_path_set_t  *set;
+
+    static test_run_t            run;
+
+    set = test_compile(texts, n);
+    run.stop = stop;
+
+    for (cut = NO_CUT; cut == NO_CUT || cut <= len; cut++) {
+        test_match(&run, set, data, len, cut, flags);
+
+        if (run.rc != rc || strcmp(run.log, expected) != 0) {
+            fail_msg("%s in %.*s cut at %d: %d %s", texts[0], (int) len, data,
+                     (int) cut, (int) run.rc, run.log);
+        }
+    }
+
+    test_match(&run, set, data, len, EACH_BYTE, flags);
+    assert_int_equal(run.rc, rc);
+    assert_string_equal(run.log, expected);
+}
+
+
+#define find(path, json, expected)                                            \
+    do {                                                                      \
+        const char  *p[] = { path };                                          \
+        test_find(p, 1, json, sizeof(json) - 1, 0, 0, NGX_OK, expected);      \
+    } while (0)
+
+
+static void
+test_selectors(void **state)
+{
+    find("a", "{\"a\":\"x\"}", "0sx ");
+    find("a", "{\"a\":-1.5e3}", "0n-1.5e3 ");
+    find("a", "{\"a\":12,\"b\":13}", "0n12 ");
+    find("a", "{\"a\":true}", "0t ");
+    find("a", "{\"a\":false}", "0f ");
+    find("a", "{\"a\":null}", "00 ");
+    find("a", "{\"a\":{\"a\":1}}", "0{ ");
+    find("a", "{\"a\":[1]}", "0[ ");
+    find("a", "{\"a\":\"\"}", "0s ");
+    find("a", "{\"b\":{\"a\":1},\"a\":2}", "0n2 ");
+    find("a", "[{\"a\":1}]", "");
+    find("a", "\"a\"", "");
+    find("a", "12", "");
+    find("a", "{}", "");
+    find("a.b", "{\"a\":{\"b\":1},\"b\":2}", "0n1 ");
+    find("a.b", "{\"a\":[{\"b\":1}]}", "");
+    find("a.b", "{\"a\":1,\"a\":{\"b\":2},\"a\":{\"b\":3}}", "0n2 0n3 ");
+    find("[]", "[1,\"b\",null,{},[]]", "0n1 0sb 00 0{ 0[ ");
+    find("[]", "{\"a\":1}", "");
+    find("[1]", "[1,2,3]", "0n2 ");
+    find("[0]", "[[1],2]", "0[ ");
+    find("[1][0]", "[[1],[2,3],[4]]", "0n2 ");
+    find("[][]", "[[1],[2,3],4,{\"a\":5}]", "0n1 0n2 0n3 ");
+    find("a[]", "{\"a\":[],\"b\":[1]}", "");
+    find("a[].b", "{\"a\":[{\"b\":1},{\"c\":2},3,{\"b\":4,\"b\":5}]}",
+         "0n1 0n4 0n5 ");
+    find("a[1].b", "{\"a\":[{\"b\":1},{\"b\":2}],\"a\":[0,{\"b\":3}]}",
+         "0n2 0n3 ");
+    find("a[].b[].c", "{\"a\":[{\"b\":[{\"c\":1},{\"c\":2}]},{\"b\":3}]}",
+         "0n1 0n2 ");
+    find("results[].productId",
+         " { \"results\" : [ { \"productId\" : \"p1\" , \"x\" : [ ] } ,\n"
+         "   { \"productId\" : 2 } ] , \"totalResults\" : 2 } ",
+         "0sp1 0n2 ");
+    find("[\"a.b\"]", "{\"a.b\":1,\"a\":{\"b\":2}}", "0n1 ");
+    find("a[\"b c\"].d", "{\"a\":{\"b c\":{\"d\":1}}}", "0n1 ");
+    find("[\"\"]", "{\"\":1}", "0n1 ");
+    find("[\"q\\\"s\\\\\"]", "{\"q\\\"s\\\\\":1}", "0n1 ");
+    find("\xc3\xa4", "{\"\xc3\xa4\":1,\"\\u00e4\":2}", "0n1 0n2 ");
+    find("\xf0\x9f\x98\x80", "{\"\\ud83d\\uDE00\":1}", "0n1 ");
+    find("ab", "{\"a\":1,\"abc\":2,\"ab\":3,\"AB\":4}", "0n3 ");
+}
+
+
+static void
+test_texts(void **state)
+{
+    /* escaped keys */
+
+    find("results", "{\"r\\u0065sults\":1}", "0n1 ");
+    find("results", "{\"\\u0072\\u0065\\u0073\\u0075\\u006c\\u0074\\u0073\":1}",
+         "0n1 ");
+    find("a/b", "{\"a\\/b\":1}", "0n1 ");
+    find("a", "{\"\\u0061\\u0000\":1,\"\\ud800\":2,\"\\u0061\":3}", "0n3 ");
+    find("\xef\xbf\xbd", "{\"\\ud800\":1,\"\xef\xbf\xbd\":2}", "0n2 ");
+
+    /* a key longer than any name could be when all of it is escaped */
+
+    find("ab", "{\"0123456789abcdef0123456789abcdef\":1,\"ab\":2}", "0n2 ");
+    find("ab", "{\"\\u0061\\u0062\\u0063\":1,\"\\u0061\\u0062\":2}", "0n2 ");
+
+    /* escaped values */
+
+    find("a", "{\"a\":\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"}",
+         "0s\"\\/\b\f\n\r\t ");
+    find("a", "{\"a\":\"x\\u0041y\\u00e9\\u20ac\"}",
+         "0sxAy\xc3\xa9\xe2\x82\xac ");
+    find("a", "{\"a\":\"\\ud83d\\ude00.\"}", "0s\xf0\x9f\x98\x80. ");
+    find("a", "{\"a\":\"\xf0\x9f\x98\x80\"}", "0s\xf0\x9f\x98\x80 ");
+    find("a", "{\"a\":\"\\udbff\\udfff\"}", "0s\xf4\x8f\xbf\xbf ");
+    find("a", "{\"a\":\"\\ud800\\udc00\"}", "0s\xf0\x90\x80\x80 ");
+
+    /* lone surrogates */
+
+    find("a", "{\"a\":\"x\\ud83d\"}", "0sx\xef\xbf\xbd(bad) ");
+    find("a", "{\"a\":\"\\ude00x\"}", "0s\xef\xbf\xbdx(bad) ");
+    find("a", "{\"a\":\"\\ud83d\\u0041\"}", "0s\xef\xbf\xbd" "A(bad) ");
+    find("a", "{\"a\":\"\\ud83d\\ud83d\\ude00\"}",
+         "0s\xef\xbf\xbd\xf0\x9f\x98\x80(bad) ");
+    find("a", "{\"a\":\"\\ud83dude00\",\"a\":\"x\"}",
+         "0s\xef\xbf\xbdude00(bad) 0sx ");
+
+    /* the limit counts raw bytes: 32 pass, 33 don't */
+
+    find("a", "{\"a\":\"0123456789abcdef0123456789abcdef\"}",
+         "0s0123456789abcdef0123456789abcdef ");
+    find("a", "{\"a\":\"0123456789abcdef0123456789abcdefg\",\"a\":1}",
+         "0s(long) 0n1 ");
+    find("a", "{\"a\":12345678901234567890123456789012}",
+         "0n12345678901234567890123456789012 ");
+    find("a", "{\"a\":123456789012345678901234567890123,\"a\":true}",
+         "0n(long) 0t ");
+    find("a", "{\"a\":\"\\u0041\\u0041\\u0041\\u0041\\u0041xy\"}",
+         "0sAAAAAxy ");
+    find("a", "{\"a\":\"\\u0041\\u0041\\u0041\\u0041\\u0041xyz\"}",
+         "0s(long) ");
+    find("a", "{\"a\":\"\\ud83d 0123456789abcdef01234567890123456789\"}",
+         "0s(long) ");
+    find("[]", "[\"0123456789abcdef0123456789abcdefg\",\"a\",\"\\n\"]",
+         "0s(long) 0sa 0s\n ");
+}
+
+
+static void
+test_sets(void **state)
+{
+    const char  *paths[] = { "results[].productId", "totalResults",
+                             "results[]", "results[1].productId", "a.b[].c",
+                             "results", "a.b", "[].x" };
+
+    const char   text[] = "{\"totalResults\":2,\"a\":{\"b\":[{\"c\":\"y\"}]},"
+                          "\"results\":[{\"productId\":\"p0\"},7,"
+                          "{\"productId\":\"p2\"}],\"results\":"
+                          "[0,{\"x\":1,\"productId\":\"p\\u0031\"}]}";
+
+    test_find(paths, 8, text, sizeof(text) - 1, 0, 0, NGX_OK,
+              "1n2 6[ 4sy 5[ 2{ 0sp0 2n7 2{ 0sp2 5[ 2n0 2{ 0sp1 3sp1 ");
+
+    test_find(paths, 2, text, sizeof(text) - 1, 0, 0, NGX_OK,
+              "1n2 0sp0 0sp2 0sp1 ");
+
+    /* the same twice */
+
+    paths[2] = paths[1];
+    test_find(paths, 3, text, sizeof(text) - 1, 0, 0, NGX_OK,
+              "1n2 2n2 0sp0 0sp2 0sp1 ");
+}
+
+
+/* after the handler has said stop nothing is looked at, be it JSON or not */
+
+static void
+test_stop(void **state)
+{
+    const char  *paths[] = { "a", "a" };
+
+    static const char  text[] = "{\"a\":1,\"a\":2,\"a\":3";
+    static const char  container[] = "{\"a\":{nonsense";
+
+    test_find(paths, 1, text, sizeof(text) - 1, 0, 2, NGX_OK, "0n1 0n2 ");
+    test_find(paths, 1, text, sizeof(text) - 1, 0, 4, NGX_ERROR,
+              "0n1 0n2 ");
+    test_find(paths, 2, text, sizeof(text) - 1, 0, 1, NGX_OK, "0n1 ");
+    test_find(paths, 1, container, sizeof(container) - 1, 0, 1, NGX_OK,
+              "0{ ");
+}
+
+
+static void
+test_broken(void **state)
+{
+    size_t                       i;
+    ngx_str_t                    nothing;
+    test_run_t                  *run;
+    ngx_http_refine_path_set_t  *set;
+
+    const char   *paths[] = { "a" };
+    static char   deep[100000];
+
+    static const char  valid[] = "{\"a\":[1,\"\\ud83d\\ude00\",{\"a\":null}]}";
+    static const char  bom[] = "\xef\xbb\xbf{\"a\":1}";
+
+    run = malloc(sizeof(test_run_t));
+    assert_non_null(run);
+    run->stop = 0;
+
+    set = test_compile(paths, 1);
+
+    for (i = 0; i < sizeof(valid) - 1; i++) {
+        test_match(run, set, valid, i, NO_CUT, 0);
+        assert_int_equal(run->rc, NGX_ERROR);
+    }
+
+    test_find(paths, 1, bom, sizeof(bom) - 1, NGX_HTTP_REFINE_JSON_BOM, 0,
+              NGX_OK, "0n1 ");
+    test_find(paths, 1, bom, sizeof(bom) - 1, 0, 0, NGX_ERROR, "");
+    test_find(paths, 1, "{\"a\":1,}", 8, 0, 0, NGX_ERROR, "0n1 ");
+    test_find(paths, 1, "<html>", 6, 0, 0, NGX_ERROR, "");
+
+    /* 64 deep pass where nothing is looked for, 65 do not */
+
+    for (i = 63; i <= 64; i++) {
+        memcpy(deep, "{\"b\":", 5);
+        memset(deep + 5, '[', i);
+        memset(deep + 5 + i, ']', i);
+        deep[5 + i * 2] = '}';
+
+        test_match(run, set, deep, 5 + i * 2 + 1, EACH_BYTE, 0);
+        assert_int_equal(run->rc, i == 63 ? NGX_OK : NGX_ERROR);
+    }
+
+    memset(deep, '[', sizeof(deep));
+    test_match(run, set, deep, sizeof(deep), RANDOM_CUTS, 0);
+    assert_int_equal(run->rc, NGX_ERROR);
+
+    for (i = 0; i + 5 <= sizeof(deep); i += 5) {
+        memcpy(deep + i, "{\"a\":", 5);
+    }
+
+    test_match(run, set, deep, sizeof(deep), RANDOM_CUTS, 0);
+    assert_int_equal(run->rc, NGX_ERROR);
+    assert_string_equal(run->log, "0{ ");
+
+    ngx_str_null(&nothing);
+    test_match(run, set, (char *) nothing.data, 0, NO_CUT, 0);
+    assert_int_equal(run->rc, NGX_ERROR);
+
+    free(run);
+}
+
+
+static ngx_int_t
+test_quiet_handler(void *data, ngx_uint_t selector,
+    ngx_http_refine_path_value_t *value)
+{
+    size_t  *len = data;
+
+    *len = value->text.len;
+
+    return NGX_OK;
+}
+
+
+static void
+test_memory(void **state)
+{
+    size_t                         i, len;
+    ngx_int_t                      rc;
+    ngx_pool_t                    *pool;
+    ngx_http_refine_path_set_t    *set;
+    ngx_http_refine_path_match_t   m;
+
+    const char  *paths[] = { "a" };
+
+    static u_char  plain[] = "{\"b\":\"\\n\",\"a\":\"0123456789\"}";
+    static u_char  value[] = "{\"a\":\"0123\\n456789\"}";
+    static u_char  key[] = "{\"";
+
+    set = test_compile(paths, 1);
+    pool = ngx_create_pool(1024, NULL);
+
+    /* whole and plain: none at all */
+
+    ngx_stub_fail_after(1);
+    ngx_http_refine_path_init(&m, set, pool, 0, 4096, test_quiet_handler,
+                              &len);
+    assert_int_equal(ngx_http_refine_path_feed(&m, plain, sizeof(plain) - 1),
+                     NGX_OK);
+    assert_int_equal(ngx_http_refine_path_end(&m), NGX_OK);
+    assert_false(ngx_stub_failed());
+
+    /* none to be had: an error, and it stays one */
+
+    ngx_http_refine_path_init(&m, set, pool, 0, 4096, test_quiet_handler,
+                              &len);
+    rc = ngx_http_refine_path_feed(&m, value, sizeof(value) - 1);
+    assert_true(ngx_stub_failed());
+    assert_int_equal(rc, NGX_ERROR);
+    assert_string_equal(m.json.error, "no memory");
+    assert_int_equal(ngx_http_refine_path_feed(&m, value, 1), NGX_ERROR);
+    assert_int_equal(ngx_http_refine_path_end(&m), NGX_ERROR);
+
+    /* a key of a megabyte in pieces: no more than a name needs */
+
+    ngx_stub_fail_after(0);
+    ngx_http_refine_path_init(&m, set, pool, 0, 4096, test_quiet_handler,
+                              &len);
+    assert_int_equal(ngx_http_refine_path_feed(&m, key, 2), NGX_OK);
+
+    for (i = 0; i < 100000; i++) {
+        assert_int_equal(ngx_http_refine_path_feed(&m,
+                                                   (u_char *) "0123456789",
+                                                   10),
+                         NGX_OK);
+    }
+
+    assert_true(m.size <= 64);
+
+    /* a value of a megabyte in pieces: no more than the limit, doubled */
+
+    assert_int_equal(ngx_http_refine_path_feed(&m, (u_char *) "\":0,\"a\":\"",
+                                               9),
+                     NGX_OK);
+
+    for (i = 0; i < 100000; i++) {
+        assert_int_equal(ngx_http_refine_path_feed(&m,
+                                                   (u_char *) "0123456789",
+                                                   10),
+                         NGX_OK);
+    }
+
+    assert_true(m.size <= 4096 * 2);
+    assert_int_equal(ngx_http_refine_path_feed(&m, (u_char *) "\"}", 2),
+                     NGX_OK);
+    assert_int_equal(ngx_http_refine_path_end(&m), NGX_OK);
+    assert_int_equal(len, 0);
+
+    ngx_destroy_pool(pool);
+}
+
+
+static void
+test_syntax(void **state)
+{
+    char                     buf[400];
+    size_t                   i;
+    ngx_str_t                text;
+    const char              *error;
+    ngx_http_refine_path_t  *path;
+
+    static const struct {
+        const char  *text;
+        const char  *error;
+    } bad[] = {
+        { "", "is empty" },
+        { ".a", "starts with \".\"" },
+        { ".", "starts with \".\"" },
+        { "a.", "has no name" },
+        { "a..b", "has no name" },
+        { "a.[]", "has no name" },
+        { "a[", "has a \"[\" without" },
+        { "a[0", "has a \"[\" without" },
+        { "a]", "has a space" },
+        { "a b", "has a space" },
+        { "a\tb", "has a space" },
+        { "a\"b", "has a space" },
+        { "a\\b", "has a space" },
+        { "a[]b", "has text after" },
+        { "[\"a\"]b", "has text after" },
+        { "a[-1]", "has something else" },
+        { "a[*]", "has something else" },
+        { "a[b]", "has something else" },
+        { "a[ ]", "has something else" },
+        { "a['b']", "has something else" },
+        { "a[1234567890]", "has something else" },
+        { "a[\"b]", "has a quoted name" },
+        { "a[\"b\"", "has a quoted name" },
+        { "a[\"", "has a quoted name" },
+        { "a[\"b\"c]", "has a quoted name" },
+        { "a[\"\\n\"]", "has an unknown escape" },
+        { "a[\"\\", "has an unknown escape" },
+        { "a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a.a", "has too many steps" },
+        { "[][][][][][][][][][][][][][][][][]", "has too many steps" }
+    };
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        text.len = strlen(bad[i].text);
+        text.data = malloc(text.len);
+        assert_true(text.data != NULL || text.len == 0);
+
+        if (text.len) {
+            memcpy(text.data, bad[i].text, text.len);
+        }
+
+        error = ngx_http_refine_path_compile(test_pool, &text, &path);
+
+        if (error == NULL
+            || strncmp(error, bad[i].error, strlen(bad[i].error)) != 0)
+        {
+            fail_msg("%s: %s", bad[i].text, error ? error : "accepted");
+        }
+
+        free(text.data);
+    }
+
+    memset(buf, 'x', sizeof(buf));
+    text.data = (u_char *) buf;
+
+    text.len = 128;
+    assert_null(ngx_http_refine_path_compile(test_pool, &text, &path));
+
+    text.len = 129;
+    assert_non_null(ngx_http_refine_path_compile(test_pool, &text, &path));
+
+    memcpy(buf, "[\"", 2);
+    memcpy(buf + 130, "\"]", 2);
+    text.len = 132;
+    assert_null(ngx_http_refine_path_compile(test_pool, &text, &path));
+
+    buf[130] = 'x';
+    memcpy(buf + 131, "\"]", 2);
+    text.len = 133;
+    assert_non_null(ngx_http_refine_path_compile(test_pool, &text, &path));
+
+    /* without memory */
+
+    ngx_str_set(&text, "[\"a\"]");
+
+    for (i = 1; i <= 2; i++) {
+        ngx_stub_fail_after(i);
+        error = ngx_http_refine_path_compile(test_pool, &text, &path);
+        ngx_stub_fail_after(0);
+        assert_string_equal(error, "cannot be compiled: no memory");
+    }
+}
+
+
+/* random texts: few names, so that much matches */
+
+static const char  *test_names[] = { "a", "b", "ab", "\\u0061", "a\\u0062",
+                                     "c\\n", "", "\xc3\xa4", "x.y" };
+
+static char *
+test_make(char *p, ngx_uint_t depth)
+{
+    ngx_uint_t  i, n, kind;
+
+    static const char  *scalars[] = {
+        "\"\"", "\"x\"", "\"\\u00e4\\ud83d\\ude00\"", "\"\\\"\\\\\\/\"",
+        "\"0123456789abcdef0123456789abcde\"", "0", "-1", "12.5", "1e3",
+        "true", "false", "null", "\"\xe2\x82\xac\"", "\" {[,]}: \""
+    };
+
+    kind = test_random(depth < 6 ? 10 : 3);
+
+    if (depth == 0 && kind < 4) {
+        kind = 4 + kind % 2 * 3;
+    }
+
+    if (kind < 4) {
+        return p + sprintf(p, "%s", scalars[test_random(14)]);
+    }
+
+    *p++ = (kind < 7) ? '[' : '{';
+
+    for (n = test_random(depth < 3 ? 8 : 3), i = 0; i < n; i++) {
+        if (i) {
+            *p++ = ',';
+        }
+
+        if (test_random(4) == 0) {
+            *p++ = ' ';
+        }
+
+        if (kind >= 7) {
+            p += sprintf(p, "\"%s\":", test_names[test_random(9)]);
+        }
+
+        p = test_make(p, depth + 1);
+    }
+
+    *p++ = (kind < 7) ? ']' : '}';
+
+    return p;
+}
+
+
+/* the selectors of the random test, in a form that is easy to walk */
+
+typedef struct {
+    const char  *text;
+    const char  *steps[5];          /* "*": [], "#N": [N] */
+} test_path_t;
+
+static const test_path_t  test_paths[] = {
+    { "a", { "a" } },
+    { "a.b", { "a", "b" } },
+    { "[]", { "*" } },
+    { "[].a", { "*", "a" } },
+    { "ab[]", { "ab", "*" } },
+    { "[1]", { "#1" } },
+    { "[][0].a", { "*", "#0", "a" } },
+    { "b.ab.a", { "b", "ab", "a" } },
+    { "a[].b[]", { "a", "*", "b", "*" } },
+    { "[\"x.y\"][\"\"]", { "x.y", "" } },
+    { "[][]", { "*", "*" } },
+    { "\xc3\xa4[2]", { "\xc3\xa4", "#2" } },
+    { "a.a", { "a", "a" } },
+    { "[].ab[]", { "*", "ab", "*" } }
+};
+
+
+static void
+test_expect(test_run_t *run, cJSON *json, const test_path_t **paths,
+    ngx_uint_t n, ngx_uint_t mask, ngx_uint_t depth)
+{
+    char         num[40];
+    cJSON       *child;
+    const char  *text, *step;
+    ngx_uint_t   i, k, next, kind;
+
+    kind = cJSON_IsObject(json) ? NGX_HTTP_REFINE_JSON_OBJECT
+           : cJSON_IsArray(json) ? NGX_HTTP_REFINE_JSON_ARRAY
+           : cJSON_IsString(json) ? NGX_HTTP_REFINE_JSON_STRING
+           : cJSON_IsNumber(json) ? NGX_HTTP_REFINE_JSON_NUMBER
+           : cJSON_IsTrue(json) ? NGX_HTTP_REFINE_JSON_TRUE
+           : cJSON_IsFalse(json) ? NGX_HTTP_REFINE_JSON_FALSE
+           : NGX_HTTP_REFINE_JSON_NULL;
+
+    text = "";
+
+    if (kind == NGX_HTTP_REFINE_JSON_STRING) {
+        text = json->valuestring;
+
+    } else if (kind == NGX_HTTP_REFINE_JSON_NUMBER) {
+        sprintf(num, "%g", json->valuedouble);
+        text = (json->valuedouble == 1000) ? "1e3" : num;
+    }
+
+    for (i = 0; i < n; i++) {
+        if ((mask & (1 << i)) && paths[i]->steps[depth] == NULL) {
+            test_log(run, i, kind, text, strlen(text), "");
+        }
+    }
+
+    for (k = 0, child = json->child; child; k++, child = child->next) {
+
+        next = 0;
+
+        for (i = 0; i < n; i++) {
+            step = paths[i]->steps[depth];
+
+            if (!(mask & (1 << i)) || step == NULL) {
+                continue;
+            }
+
+            if (kind == NGX_HTTP_REFINE_JSON_ARRAY
+                ? (step[0] == '*'
+                   || (step[0] == '#' && (ngx_uint_t) atoi(step + 1) == k))
+                : strcmp(step, child->string) == 0)
+            {
+                next |= 1 << i;
+            }
+        }
+
+        if (next) {
+            test_expect(run, child, paths, n, next, depth + 1);
+        }
+    }
+}
+
+
+static void
+test_against_cjson(void **state)
+{
+    char                        *text, *end;
+    cJSON                       *json;
+    size_t                       len, cut, found;
+    ngx_uint_t                   i, k, n, round;
+    const char                  *texts[MAX_PATHS];
+    test_run_t                  *run, *want;
+    const test_path_t           *paths[MAX_PATHS];
+    ngx_http_refine_path_set_t  *set;
+
+    text = malloc(1000000);
+    run = malloc(sizeof(test_run_t));
+    want = malloc(sizeof(test_run_t));
+    assert_true(text && run && want);
+
+    run->stop = 0;
+    found = 0;
+
+    for (round = 0; round < 3000; round++) {
+        n = 1 + test_random(MAX_PATHS);
+
+        for (i = 0; i < n; i++) {
+            k = test_random(sizeof(test_paths) / sizeof(test_paths[0]));
+            paths[i] = &test_paths[k];
+            texts[i] = test_paths[k].text;
+        }
+
+        set = test_compile(texts, n);
+
+        end = test_make(text, 0);
+        *end = '\0';
+        len = end - text;
+
+        json = cJSON_Parse(text);
+        assert_non_null(json);
+
+        want->len = 0;
+        want->log[0] = '\0';
+        test_expect(want, json, paths, n, (1 << n) - 1, 0);
+        cJSON_Delete(json);
+
+        for (cut = NO_CUT; cut >= RANDOM_CUTS; cut--) {
+            test_match(run, set, text, len, cut, 0);
+
+            if (run->rc != NGX_OK || strcmp(run->log, want->log) != 0) {
+                fail_msg("%s of %d in %s: %d\n%s\nexpected:\n%s", texts[0],
+                         (int) n, text, (int) run->rc, run->log, want->log);
+            }
+        }
+
+        found += run->found;
+    }
+
+    assert_true(found > 5000);
+
+    free(text);
+    free(run);
+    free(want);
+}
+
+
+static int
+test_setup(void **state)
+{
+    test_pool = ngx_create_pool(1024, NULL);
+
+    return (test_pool == NULL);
+}
+
+
+static int
+test_teardown(void **state)
+{
+    ngx_destroy_pool(test_pool);
+
+    return 0;
+}
+
+
+int
+main(void)
+{
+    const struct CMUnitTest  tests[] = {
+        cmocka_unit_test(test_selectors),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_sets),
+        cmocka_unit_test(test_stop),
+        cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_syntax),
+        cmocka_unit_test(test_against_cjson)
+    };
+
+    return cmocka_run_group_tests(tests, test_setup, test_teardown);
+}
