@@ -17,9 +17,10 @@ module := $(OBJS)/ngx_http_refine_module.so
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
             -fno-omit-frame-pointer -O1 -g
 
-# what the C tests are linked with: the levels 0 and 1 that know no sockets
-pure := buf json id counter path event answer verdict
-pure_c = $(wildcard $(pure:%=$(src)/ngx_http_refine_%.c))
+# what the C tests are linked with: the units that know no request and no socket
+pure := buf skip json json_check id counter set path path_match event \
+        event_field event_value message verdict circuit
+pure_o = $(pure:%=$(OBJS)/unit/ngx_http_refine_%.o) $(OBJS)/unit/ngx_stub.o
 units := $(patsubst t/unit/%.c,$(OBJS)/unit/%,$(wildcard t/unit/test_*.c))
 
 prove = TEST_NGINX_BINARY=$(NGX) prove -j$(JOBS) --exec t/lib/run.sh
@@ -84,13 +85,25 @@ test:
 unit: $(units)
 	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
 
-$(OBJS)/unit/%: t/unit/%.c $(wildcard t/unit/*.[ch]) $(sources) | $(OBJS)/Makefile
+unit_cc = $(CC) -W -Wall -Wno-unused-parameter -Werror $(sanitize) \
+    $(addprefix -I,$(wildcard $(addprefix $(NGX_SRC)/src/, \
+        core event event/modules os/unix http http/modules http/v2))) \
+    -I$(OBJS) -I$(src) -It/unit
+
+$(OBJS)/unit/%.o: $(src)/%.c $(sources) | $(OBJS)/Makefile
 	@mkdir -p $(OBJS)/unit
-	$(CC) -W -Wall -Wno-unused-parameter -Werror $(sanitize) -o $@ \
-	    $(addprefix -I,$(wildcard $(addprefix $(NGX_SRC)/src/, \
-	        core event event/modules os/unix http http/modules http/v2))) \
-	    -I$(OBJS) -I$(src) -It/unit \
-	    $< t/unit/ngx_stub.c $(pure_c) -lcmocka -lcjson -lcrypto -lm
+	$(unit_cc) -c -o $@ $<
+
+$(OBJS)/unit/ngx_stub.o: t/unit/ngx_stub.c t/unit/ngx_stub.h | $(OBJS)/Makefile
+	@mkdir -p $(OBJS)/unit
+	$(unit_cc) -c -o $@ $<
+
+# an archive, for no test needs all of them
+$(OBJS)/unit/pure.a: $(pure_o)
+	rm -f $@; ar rc $@ $(pure_o)
+
+$(OBJS)/unit/test_%: t/unit/test_%.c $(wildcard t/unit/*.h) $(OBJS)/unit/pure.a
+	$(unit_cc) -o $@ $< $(OBJS)/unit/pure.a -lcmocka -lcjson -lcrypto -lm
 
 check:
 	@t/check.pl

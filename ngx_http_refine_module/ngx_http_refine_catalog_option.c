@@ -7,6 +7,7 @@
 #define NGX_HTTP_REFINE_OPTION_MAX_ID    128
 #define NGX_HTTP_REFINE_OPTION_MAX_NAME  64
 #define NGX_HTTP_REFINE_OPTION_MAX_DB    2147483647
+#define NGX_HTTP_REFINE_OPTION_QUOTE     (size_t) 256
 
 #define NGX_HTTP_REFINE_ID_CHARS                                              \
     "printable ASCII characters except the space, \", \\, { and }"
@@ -648,10 +649,15 @@ ngx_http_refine_option_invalid(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option,
     ngx_str_t *value, const char *allowed)
 {
+    /* nginx cuts long messages: what is allowed has to be left */
+
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid value \"%V\" of \"%V\" in refine_catalog "
+                       "invalid value \"%*s%s\" of \"%V\" in refine_catalog "
                        "\"%V\", allowed: %s",
-                       value, &option->name, &catalog->name, allowed);
+                       ngx_min(value->len, NGX_HTTP_REFINE_OPTION_QUOTE),
+                       value->data,
+                       value->len > NGX_HTTP_REFINE_OPTION_QUOTE ? "..." : "",
+                       &option->name, &catalog->name, allowed);
 
     return NGX_CONF_ERROR;
 }

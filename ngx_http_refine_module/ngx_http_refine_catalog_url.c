@@ -210,29 +210,31 @@ ngx_http_refine_url_host(u_char *p, u_char *last)
 ngx_int_t
 ngx_http_refine_url_mask(ngx_pool_t *pool, ngx_str_t *text, ngx_str_t *masked)
 {
-    u_char  *p, *at, *last;
+    u_char     *p, *at, *last;
+    ngx_str_t   url;
 
-    *masked = *text;
+    url = *text;
+    *masked = url;
 
-    last = text->data + text->len;
+    last = url.data + url.len;
 
-    for (at = last; at > text->data && at[-1] != '@'; at--) { /* void */ }
+    for (at = last; at > url.data && at[-1] != '@'; at--) { /* void */ }
 
-    if (at == text->data) {
+    if (at == url.data) {
         return NGX_OK;
     }
 
-    p = ngx_strnstr(text->data, "://", at - text->data);
-    p = (p == NULL) ? text->data : p + 3;
+    p = ngx_strnstr(url.data, "://", at - url.data);
+    p = (p == NULL) ? url.data : p + 3;
 
-    masked->data = ngx_pnalloc(pool, text->len + sizeof("***@"));
+    masked->data = ngx_pnalloc(pool, url.len + sizeof("***@"));
 
     if (masked->data == NULL) {
         return NGX_ERROR;
     }
 
     masked->len = ngx_sprintf(masked->data, "%*s***@%*s",
-                              (size_t) (p - text->data), text->data,
+                              (size_t) (p - url.data), url.data,
                               (size_t) (last - at), at)
                   - masked->data;
 

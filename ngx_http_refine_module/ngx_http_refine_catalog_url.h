@@ -36,7 +36,7 @@ ngx_int_t ngx_http_refine_url_parse(ngx_pool_t *pool, ngx_str_t *text,
 
 /*
  * The URL for a message: what may be a user and a password is replaced, in a
- * malformed URL as well.
+ * malformed URL as well; masked may be text.
  */
 ngx_int_t ngx_http_refine_url_mask(ngx_pool_t *pool, ngx_str_t *text,
     ngx_str_t *masked);

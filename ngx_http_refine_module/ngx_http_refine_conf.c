@@ -2,6 +2,9 @@
 #include "ngx_http_refine_conf.h"
 
 
+#define NGX_HTTP_REFINE_CONF_QUOTE  (size_t) 256
+
+
 typedef struct {
     ngx_str_t    type;
     const char  *texts[NGX_HTTP_REFINE_SERVE_VALUES];
@@ -395,10 +398,15 @@ ngx_http_refine_conf_value(ngx_conf_t *cf, ngx_http_refine_serve_conf_t *serve,
 
 invalid:
 
+    /* nginx cuts long messages: what is allowed has to be left */
+
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid value \"%V\" of \"%V=\" in \"refine_serve\", "
-                       "allowed: %s",
-                       text, &ngx_http_refine_conf_names[i],
+                       "invalid value \"%*s%s\" of \"%V=\" in "
+                       "\"refine_serve\", allowed: %s",
+                       ngx_min(text->len, NGX_HTTP_REFINE_CONF_QUOTE),
+                       text->data,
+                       text->len > NGX_HTTP_REFINE_CONF_QUOTE ? "..." : "",
+                       &ngx_http_refine_conf_names[i],
                        ngx_http_refine_conf_allowed[i]);
 
     return NGX_ERROR;

@@ -7,8 +7,8 @@
 #define NGX_HTTP_REFINE_FLUSH_JITTER     20
 
 /* together below the 10 s that a worker may be held */
-#define NGX_HTTP_REFINE_FLUSH_QUIT       9000   /* for POSTs under way */
-#define NGX_HTTP_REFINE_FLUSH_QUIT_REST  750    /* to give back and store */
+#define NGX_HTTP_REFINE_FLUSH_QUIT       8000   /* for POSTs under way */
+#define NGX_HTTP_REFINE_FLUSH_QUIT_REST  1000   /* to give back and store */
 
 
 static void ngx_http_refine_flush_cleanup(void *data);
@@ -210,7 +210,7 @@ ngx_http_refine_flush_notify(void *data)
 {
     ngx_http_refine_flush_t *flush = data;
 
-    /* with each store while the queue is long: the first one tells all */
+    /* it comes with each store while the queue is long */
 
     if (flush->wanted || flush->stopped) {
         return;
@@ -589,6 +589,12 @@ ngx_http_refine_flush_next(ngx_http_refine_flush_t *flush)
     if (flush->gate == NGX_HTTP_REFINE_GATE_WAIT) {
         left = ngx_http_refine_circuit_left(flush->retry_at, now);
         return ngx_min(delay, left);
+    }
+
+    left = ngx_http_refine_circuit_left(flush->wanted_at, now);
+
+    if (flush->wanted && left) {
+        delay = ngx_min(delay, left);
     }
 
     for (q = ngx_queue_head(&flush->batches);

@@ -2,6 +2,9 @@
 #include "ngx_http_refine_flush_core.h"
 
 
+#define NGX_HTTP_REFINE_FLUSH_VAIN  100     /* ms */
+
+
 static void ngx_http_refine_flush_ask(ngx_http_refine_flush_t *flush,
     ngx_http_refine_flush_claim_e claim, ngx_uint_t n);
 static void ngx_http_refine_flush_claimed(void *data,
@@ -31,12 +34,20 @@ ngx_http_refine_flush_fill(ngx_http_refine_flush_t *flush)
     ngx_uint_t                     n;
     ngx_http_refine_flush_claim_e  claim;
 
-    if (flush->claiming || !(flush->drain || flush->wanted)) {
+    if (flush->claiming) {
+        return;
+    }
+
+    if (!flush->drain
+        && (!flush->wanted
+            || ngx_http_refine_circuit_left(flush->wanted_at, ngx_current_msec)
+               != 0))
+    {
         return;
     }
 
     flush->draining = flush->drain;
-    flush->wanted = flush->wanted && flush->drain;
+    flush->wanted = 0;
     flush->single = 0;
 
     claim = flush->drain ? flush->phase : NGX_HTTP_REFINE_FLUSH_CLAIM;
@@ -148,7 +159,29 @@ ngx_http_refine_flush_outcome(ngx_http_refine_flush_t *flush,
         return;
     }
 
-    if (!flush->draining || claim->nentries >= flush->claim_n) {
+    if (flush->single) {
+        return;
+    }
+
+    if (!flush->draining) {
+
+        if (claim->nentries >= flush->claim_n) {
+            flush->wanted = 1;
+
+        } else {
+
+            /*
+             * The length that it came from counts what is claimed as well: a
+             * slow POST must not bring on many small ones.
+             */
+
+            flush->wanted_at = ngx_current_msec + NGX_HTTP_REFINE_FLUSH_VAIN;
+        }
+
+        return;
+    }
+
+    if (claim->nentries >= flush->claim_n) {
         return;
     }
 

@@ -54,6 +54,7 @@ struct ngx_http_refine_flush_s {
     ngx_http_refine_flush_claim_e   claim;      /* the one under way */
     ngx_uint_t                      claim_n;
     ngx_uint_t                      compared;   /* single claims in vain */
+    ngx_msec_t                      wanted_at;  /* not earlier */
     size_t                          line_size;  /* an event's, on average */
 
     ngx_msec_t                      quit_at;
@@ -65,7 +66,7 @@ struct ngx_http_refine_flush_s {
     unsigned                        asking:1;   /* was sent during a pause */
 
     unsigned                        drain:1;    /* claim until nothing comes */
-    unsigned                        wanted:1;   /* claim once */
+    unsigned                        wanted:1;   /* the queue is long */
     unsigned                        quitting:1;
     unsigned                        stopped:1;
 };

@@ -483,6 +483,8 @@ ngx_http_refine_flush_act(ngx_http_refine_flush_t *flush,
                                   batch->n, NULL, NULL);
         ngx_http_refine_batch_free(batch);
 
+        flush->wanted_at = fa->post.now;
+
         if (fa->changed) {
             ngx_http_refine_flush_drain(flush);
         }

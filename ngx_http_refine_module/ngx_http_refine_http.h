@@ -26,7 +26,7 @@ typedef struct ngx_http_refine_http_post_s  ngx_http_refine_http_post_t;
 typedef struct {
     ngx_uint_t   status;            /* 0: no whole answer, see error */
     const char  *error;             /* constant text, NULL with a status */
-    ngx_str_t    body;              /* the first NGX_HTTP_REFINE_HTTP_MAX_BODY */
+    ngx_str_t    body;              /* at most ..._HTTP_MAX_BODY of it */
     ngx_str_t    retry_after;       /* header values, empty when absent */
     ngx_str_t    date;
     ngx_str_t    limit;             /* X-RateLimit-Limit */

@@ -3,38 +3,6 @@
 #include "ngx_http_refine_json_scan.h"
 
 
-/* between tokens a state says what may come next; the last three are tokens */
-
-typedef enum {
-    NGX_HTTP_REFINE_JSON_FIRST = 0,         /* a BOM or the value */
-    NGX_HTTP_REFINE_JSON_VALUE,
-    NGX_HTTP_REFINE_JSON_ELEMENT,           /* the first one, or ] */
-    NGX_HTTP_REFINE_JSON_NAME,
-    NGX_HTTP_REFINE_JSON_MEMBER,            /* the first name, or } */
-    NGX_HTTP_REFINE_JSON_COLON,
-    NGX_HTTP_REFINE_JSON_COMMA,             /* , or the end */
-    NGX_HTTP_REFINE_JSON_DONE,
-    NGX_HTTP_REFINE_JSON_FAILED,
-    NGX_HTTP_REFINE_JSON_OVER,              /* a token just was */
-    NGX_HTTP_REFINE_JSON_IN_STRING,
-    NGX_HTTP_REFINE_JSON_IN_NUMBER,
-    NGX_HTTP_REFINE_JSON_IN_LITERAL
-} ngx_http_refine_json_state_e;
-
-
-/* within a string */
-
-typedef enum {
-    NGX_HTTP_REFINE_JSON_PLAIN = 0,
-    NGX_HTTP_REFINE_JSON_ESCAPE,            /* after a backslash */
-    NGX_HTTP_REFINE_JSON_HEX,
-    NGX_HTTP_REFINE_JSON_PAIR,              /* the backslash of the second */
-    NGX_HTTP_REFINE_JSON_PAIR_U,
-    NGX_HTTP_REFINE_JSON_PAIR_HEX,
-    NGX_HTTP_REFINE_JSON_UTF8
-} ngx_http_refine_json_string_e;
-
-
 static ngx_inline ngx_http_refine_json_token_e ngx_http_refine_json_step(
     ngx_http_refine_json_t *json, u_char c);
 static ngx_http_refine_json_token_e ngx_http_refine_json_value(
@@ -65,6 +33,7 @@ static u_char *ngx_http_refine_json_number(ngx_http_refine_json_t *json,
     u_char *p, u_char *last);
 static u_char *ngx_http_refine_json_literal(ngx_http_refine_json_t *json,
     u_char *p, u_char *last);
+static void ngx_http_refine_json_nested(ngx_http_refine_json_t *json);
 static ngx_int_t ngx_http_refine_json_fail(ngx_http_refine_json_t *json,
     const char *error);
 
@@ -312,6 +281,11 @@ ngx_http_refine_json_open(ngx_http_refine_json_t *json,
         return NGX_HTTP_REFINE_JSON_ERROR;
     }
 
+    if (json->skip && (json->flags & NGX_HTTP_REFINE_JSON_LOOSE)) {
+        ngx_http_refine_json_nested(json);
+        return NGX_HTTP_REFINE_JSON_AGAIN;
+    }
+
     if (json->skip) {
         json->skip = 0;
         json->quiet = json->depth;
@@ -407,6 +381,16 @@ ngx_http_refine_json_inside(ngx_http_refine_json_t *json, u_char *p,
     case NGX_HTTP_REFINE_JSON_IN_NUMBER:
         p = ngx_http_refine_json_number(json, p, last);
         end = p;
+        break;
+
+    case NGX_HTTP_REFINE_JSON_IN_NESTED:
+        p = ngx_http_refine_skip(&json->nested, p, last);
+        end = p;
+
+        if (json->nested.depth == 0) {
+            json->state = NGX_HTTP_REFINE_JSON_OVER;
+        }
+
         break;
 
     default: /* NGX_HTTP_REFINE_JSON_IN_LITERAL */
@@ -718,7 +702,7 @@ ngx_http_refine_json_skip(ngx_http_refine_json_t *json)
     } else if (json->state == NGX_HTTP_REFINE_JSON_MEMBER
                || json->state == NGX_HTTP_REFINE_JSON_ELEMENT)
     {
-        json->quiet = json->depth - 1;
+        ngx_http_refine_json_leave(json);
 
     } else if (json->token == NGX_HTTP_REFINE_JSON_KEY
                && (json->state == NGX_HTTP_REFINE_JSON_COLON
@@ -726,6 +710,33 @@ ngx_http_refine_json_skip(ngx_http_refine_json_t *json)
     {
         json->skip = 1;
     }
+}
+
+
+void
+ngx_http_refine_json_leave(ngx_http_refine_json_t *json)
+{
+    if (!(json->flags & NGX_HTTP_REFINE_JSON_LOOSE)) {
+        json->quiet = json->depth - 1;
+        return;
+    }
+
+    json->depth--;
+    json->objects >>= 1;
+    ngx_http_refine_json_nested(json);
+}
+
+
+/* all up to the closing bracket is one token, which is not reported */
+
+static void
+ngx_http_refine_json_nested(ngx_http_refine_json_t *json)
+{
+    ngx_http_refine_json_token(json, NGX_HTTP_REFINE_JSON_OBJECT,
+                               NGX_HTTP_REFINE_JSON_IN_NESTED);
+    ngx_memzero(&json->nested, sizeof(ngx_http_refine_skip_t));
+    json->nested.depth = 1;
+    json->report = 0;
 }
 
 
@@ -750,30 +761,6 @@ ngx_http_refine_json_end(ngx_http_refine_json_t *json)
     }
 
     return ngx_http_refine_json_fail(json, "the text ends too early");
-}
-
-
-ngx_int_t
-ngx_http_refine_json_check(u_char *p, size_t len, ngx_uint_t max_depth,
-    ngx_uint_t flags, size_t *offset, const char **error)
-{
-    ngx_http_refine_json_t  json;
-
-    ngx_http_refine_json_init(&json, max_depth,
-                              flags | NGX_HTTP_REFINE_JSON_QUIET);
-
-    ngx_http_refine_json_input(&json, p, len);
-
-    (void) ngx_http_refine_json_next(&json);
-
-    if (ngx_http_refine_json_end(&json) == NGX_OK) {
-        return NGX_OK;
-    }
-
-    *offset = ngx_http_refine_json_offset(&json);
-    *error = json.error;
-
-    return NGX_ERROR;
 }
 
 

@@ -13,6 +13,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_http_refine_skip.h"
 
 
 #define NGX_HTTP_REFINE_JSON_MAX_DEPTH  64
@@ -22,6 +23,8 @@
 #define NGX_HTTP_REFINE_JSON_NO_LONE    2   /* refuse lone surrogates, 8.2 */
 #define NGX_HTTP_REFINE_JSON_BOM        4   /* pass over a leading BOM, 8.1 */
 #define NGX_HTTP_REFINE_JSON_QUIET      8   /* only check, report nothing */
+#define NGX_HTTP_REFINE_JSON_LOOSE     16   /* objects and arrays that are
+                                               passed over are not checked */
 
 
 typedef enum {
@@ -64,6 +67,7 @@ typedef struct {
     ngx_uint_t                     need;    /* bytes or hex digits to come */
     ngx_uint_t                     code;    /* of \uXXXX */
     ngx_http_refine_json_token_e   token;
+    ngx_http_refine_skip_t         nested;  /* LOOSE: what is passed over */
     u_char                         low;     /* bounds of the next UTF-8 byte */
     u_char                         high;
 } ngx_http_refine_json_t;
@@ -92,6 +96,12 @@ ngx_http_refine_json_token_e ngx_http_refine_json_next(
  * after the first bytes of a scalar over the rest of them.
  */
 void ngx_http_refine_json_skip(ngx_http_refine_json_t *json);
+
+/*
+ * Reports nothing more of the innermost object or array that was reported, its
+ * end included; no token may be at hand whose end was not reported.
+ */
+void ngx_http_refine_json_leave(ngx_http_refine_json_t *json);
 
 /* no input is left: NGX_OK, or NGX_ERROR when the text is not complete */
 ngx_int_t ngx_http_refine_json_end(ngx_http_refine_json_t *json);

@@ -1,6 +1,6 @@
 
 /*
- * Level 0: the byte scanners of ngx_http_refine_json.c and of nothing else;
+ * Level 0: the states and byte scanners of ngx_http_refine_json.c and of nothing else;
  * they read 16 bytes at a time where SSE2 is there, and never beyond "last".
  */
 
@@ -15,6 +15,39 @@
 #if defined(__SSE2__)
 #include <emmintrin.h>
 #endif
+
+
+/* between tokens a state says what may come next; the last three are tokens */
+
+typedef enum {
+    NGX_HTTP_REFINE_JSON_FIRST = 0,         /* a BOM or the value */
+    NGX_HTTP_REFINE_JSON_VALUE,
+    NGX_HTTP_REFINE_JSON_ELEMENT,           /* the first one, or ] */
+    NGX_HTTP_REFINE_JSON_NAME,
+    NGX_HTTP_REFINE_JSON_MEMBER,            /* the first name, or } */
+    NGX_HTTP_REFINE_JSON_COLON,
+    NGX_HTTP_REFINE_JSON_COMMA,             /* , or the end */
+    NGX_HTTP_REFINE_JSON_DONE,
+    NGX_HTTP_REFINE_JSON_FAILED,
+    NGX_HTTP_REFINE_JSON_OVER,              /* a token just was */
+    NGX_HTTP_REFINE_JSON_IN_STRING,
+    NGX_HTTP_REFINE_JSON_IN_NUMBER,
+    NGX_HTTP_REFINE_JSON_IN_LITERAL,
+    NGX_HTTP_REFINE_JSON_IN_NESTED
+} ngx_http_refine_json_state_e;
+
+
+/* within a string */
+
+typedef enum {
+    NGX_HTTP_REFINE_JSON_PLAIN = 0,
+    NGX_HTTP_REFINE_JSON_ESCAPE,            /* after a backslash */
+    NGX_HTTP_REFINE_JSON_HEX,
+    NGX_HTTP_REFINE_JSON_PAIR,              /* the backslash of the second */
+    NGX_HTTP_REFINE_JSON_PAIR_U,
+    NGX_HTTP_REFINE_JSON_PAIR_HEX,
+    NGX_HTTP_REFINE_JSON_UTF8
+} ngx_http_refine_json_string_e;
 
 
 /* within a number, RFC 8259, 6 */

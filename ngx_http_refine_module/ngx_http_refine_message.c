@@ -39,6 +39,8 @@ static ngx_int_t ngx_http_refine_message_error(
     ngx_http_refine_message_t *m, const char *error);
 static ngx_int_t ngx_http_refine_message_byte(ngx_http_refine_message_t *m,
     u_char ch);
+static ngx_int_t ngx_http_refine_message_fold(ngx_http_refine_message_t *m,
+    u_char *ch);
 static ngx_int_t ngx_http_refine_message_line(
     ngx_http_refine_message_t *m);
 static ngx_int_t ngx_http_refine_message_status(
@@ -207,21 +209,9 @@ ngx_http_refine_message_byte(ngx_http_refine_message_t *m, u_char ch)
 
     if (m->state == ngx_http_refine_message_fold_e) {
 
-        /* a line that begins with a blank goes on with the last (obs-fold) */
-
-        if (ch == ' ' || ch == '\t') {
-            ch = ' ';
-
-        } else {
-
-            if (ngx_http_refine_message_header(m) != NGX_OK) {
-                return NGX_ERROR;
-            }
-
-            m->used = 0;
+        if (ngx_http_refine_message_fold(m, &ch) != NGX_OK) {
+            return NGX_ERROR;
         }
-
-        m->state = ngx_http_refine_message_header_e;
     }
 
     if (ch == LF) {
@@ -256,6 +246,28 @@ ngx_http_refine_message_byte(ngx_http_refine_message_t *m, u_char ch)
     if (m->state == ngx_http_refine_message_chunk_end_e) {
         return ngx_http_refine_message_error(m, "invalid chunk");
     }
+
+    return NGX_OK;
+}
+
+
+/* a line that begins with a blank goes on with the last one (obs-fold) */
+
+static ngx_int_t
+ngx_http_refine_message_fold(ngx_http_refine_message_t *m, u_char *ch)
+{
+    m->state = ngx_http_refine_message_header_e;
+
+    if (*ch == ' ' || *ch == '\t') {
+        *ch = ' ';
+        return NGX_OK;
+    }
+
+    if (ngx_http_refine_message_header(m) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    m->used = 0;
 
     return NGX_OK;
 }

@@ -28,10 +28,10 @@ typedef struct ngx_http_refine_path_set_s  ngx_http_refine_path_set_t;
 
 
 /*
- * kind is OBJECT, ARRAY (both without text), STRING, NUMBER, TRUE, FALSE or
- * NULL of ngx_http_refine_json_token_e.  The text is valid during the call:
- * a string's is unescaped UTF-8, which may hold NULs; a number's is as
- * written.  It is empty with too_long: over the limit as written.
+ * kind is OBJECT, ARRAY, STRING, NUMBER, TRUE, FALSE or NULL of
+ * ngx_http_refine_json_token_e.  A string has its text as unescaped UTF-8,
+ * which may hold NULs, a number as written, others have none; it is valid
+ * during the call.  It is empty with too_long: over the limit as written.
  */
 typedef struct {
     ngx_http_refine_json_token_e   kind;
@@ -91,9 +91,10 @@ ngx_http_refine_path_set_t *ngx_http_refine_path_set(ngx_pool_t *pool,
     ngx_http_refine_path_t **paths, ngx_uint_t n);
 
 /*
- * Starts a text nested up to 64 deep; flags are those of the lexer.  Memory
- * is taken from the pool when a value or key is cut or escaped, never much
- * over max bytes.
+ * Starts a text nested up to 64 deep; flags are those of the lexer (without
+ * QUIET).  max is the limit of a value in raw bytes.  Memory is taken from the
+ * pool only when a value or key is cut or escaped, and then a few times max
+ * (or six times the longest name) in all.
  */
 void ngx_http_refine_path_init(ngx_http_refine_path_match_t *m,
     ngx_http_refine_path_set_t *set, ngx_pool_t *pool, ngx_uint_t flags,
@@ -101,7 +102,7 @@ void ngx_http_refine_path_init(ngx_http_refine_path_match_t *m,
 
 /*
  * The handler runs within this call, for every match in the order of the
- * text.  NGX_ERROR: not JSON, or no memory.
+ * text; of members of one name in an object the first one counts.  NGX_ERROR: not JSON, or no memory.
  */
 ngx_int_t ngx_http_refine_path_feed(ngx_http_refine_path_match_t *m,
     u_char *p, size_t len);

@@ -12,7 +12,7 @@
 
 
 #define NGX_HTTP_REFINE_PEER_READ   16384   /* a TLS record */
-#define NGX_HTTP_REFINE_PEER_READS  16      /* of those in a turn */
+#define NGX_HTTP_REFINE_PEER_TURN   16      /* of those at once */
 #define NGX_HTTP_REFINE_PEER_OUT    4096    /* the least to allocate */
 #define NGX_HTTP_REFINE_PEER_KEEP   65536   /* the most to keep while empty */
 
@@ -438,7 +438,7 @@ ngx_http_refine_peer_read(ngx_http_refine_peer_t *peer)
 
     c = peer->connection;
 
-    for (i = 0; i < NGX_HTTP_REFINE_PEER_READS; i++) {
+    for (i = 0; i < NGX_HTTP_REFINE_PEER_TURN; i++) {
 
         n = c->recv(c, buf, NGX_HTTP_REFINE_PEER_READ);
         err = ngx_socket_errno;
@@ -489,7 +489,7 @@ ngx_http_refine_peer_read_ended(ngx_http_refine_peer_t *peer, ssize_t n,
 {
     const char  *reason;
 
-    if (n == 0) {
+    if (n == 0 && !peer->broken) {
         reason = NGX_HTTP_REFINE_PEER_CLOSED;
 
     } else if (peer->broken || err == NGX_ECONNRESET || err == NGX_EPIPE) {
@@ -598,13 +598,24 @@ static void
 ngx_http_refine_peer_write(ngx_http_refine_peer_t *peer)
 {
     ssize_t            n;
-    ngx_uint_t         progress;
+    ngx_uint_t         i;
     ngx_connection_t  *c;
 
-    c = peer->connection;
-    progress = 0;
+    if (peer->broken) {
+        return;
+    }
 
-    while (peer->pos != peer->last) {
+    c = peer->connection;
+
+    for (i = 0; peer->pos != peer->last; i++) {
+
+        if (i == NGX_HTTP_REFINE_PEER_TURN) {
+
+            /* TLS writes by records: an early answer is to be seen */
+
+            ngx_post_event(&peer->posted, &ngx_posted_next_events);
+            return;
+        }
 
         n = c->send(c, peer->pos, peer->last - peer->pos);
 
@@ -615,11 +626,10 @@ ngx_http_refine_peer_write(ngx_http_refine_peer_t *peer)
 
         if (n > 0) {
             peer->pos += n;
-            progress = 1;
         }
 
         if (peer->pos != peer->last && (n <= 0 || !c->write->ready)) {
-            ngx_http_refine_peer_blocked(peer, progress);
+            ngx_http_refine_peer_blocked(peer, i || n > 0);
             return;
         }
     }
@@ -687,8 +697,6 @@ ngx_http_refine_peer_write_failed(ngx_http_refine_peer_t *peer)
     c = peer->connection;
 
     peer->broken = 1;
-    peer->pos = peer->start;
-    peer->last = peer->start;
 
     if (c->write->timer_set) {
         ngx_del_timer(c->write);
@@ -742,7 +750,7 @@ ngx_http_refine_peer_release(ngx_http_refine_peer_t *peer)
     c = peer->connection;
 
     if (c) {
-        quiet = peer->broken || peer->pos != peer->last || c->read->timedout
+        quiet = peer->pos != peer->last || c->read->timedout
                 || c->read->error || c->write->error;
 
         peer->connection = NULL;

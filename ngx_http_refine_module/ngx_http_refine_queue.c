@@ -84,6 +84,9 @@ ngx_http_refine_queue_create(ngx_http_refine_queue_conf_t *conf,
                                 ngx_http_refine_queue_settle_handler);
     ngx_http_refine_queue_event(queue, &queue->timer,
                                 ngx_http_refine_queue_timer_handler);
+    ngx_http_refine_queue_event(queue, &queue->hold,
+                                ngx_http_refine_queue_hold_handler);
+    queue->hold.cancelable = 0;
 
     if (ngx_http_refine_queue_names(queue) != NGX_OK
         || ngx_http_refine_queue_greeting(queue) != NGX_OK
@@ -274,6 +277,10 @@ ngx_http_refine_queue_destroy(ngx_http_refine_queue_t *queue)
         ngx_del_timer(&queue->timer);
     }
 
+    if (queue->hold.timer_set) {
+        ngx_del_timer(&queue->hold);
+    }
+
     if (queue->flush.posted) {
         ngx_delete_posted_event(&queue->flush);
     }
@@ -301,6 +308,15 @@ ngx_http_refine_queue_ready(ngx_http_refine_queue_t *queue)
 }
 
 
+ngx_uint_t
+ngx_http_refine_queue_starting(ngx_http_refine_queue_t *queue)
+{
+    return !queue->closing
+           && ngx_strcmp(ngx_http_refine_redis_state(queue->redis), "unknown")
+              == 0;
+}
+
+
 const char *
 ngx_http_refine_queue_state(ngx_http_refine_queue_t *queue)
 {
@@ -323,7 +339,17 @@ ngx_http_refine_queue_changed(void *data, ngx_uint_t up)
 {
     ngx_http_refine_queue_t *queue = data;
 
-    if (up) {
+    if (queue->hold.timer_set) {
+        ngx_del_timer(&queue->hold);
+    }
+
+    if (!up) {
+
+        /* requests that came before the first attempt had failed */
+
+        ngx_http_refine_queue_flush_handler(&queue->flush);
+
+    } else {
 
         /* before anything is claimed again */
         ngx_http_refine_queue_replay(queue);

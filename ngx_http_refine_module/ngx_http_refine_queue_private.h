@@ -103,6 +103,7 @@ struct ngx_http_refine_queue_s {
     ngx_event_t                       flush;      /* posted */
     ngx_event_t                       settle;     /* posted */
     ngx_event_t                       timer;
+    ngx_event_t                       hold;       /* of the first connect */
     ngx_uint_t                        exit_ticks;
 
     ngx_queue_t                       spare;      /* calls without a pool */
@@ -177,6 +178,9 @@ ngx_uint_t ngx_http_refine_queue_unavailable(redisReply *reply);
 
 ngx_uint_t ngx_http_refine_queue_ready(ngx_http_refine_queue_t *queue);
 
+/* a new worker's first attempt to connect is under way */
+ngx_uint_t ngx_http_refine_queue_starting(ngx_http_refine_queue_t *queue);
+
 /* starts the timer when there is something for it to do */
 void ngx_http_refine_queue_arm(ngx_http_refine_queue_t *queue);
 
@@ -187,6 +191,7 @@ void ngx_http_refine_queue_arm(ngx_http_refine_queue_t *queue);
 /* queue_store.c */
 
 void ngx_http_refine_queue_flush_handler(ngx_event_t *ev);
+void ngx_http_refine_queue_hold_handler(ngx_event_t *ev);
 void ngx_http_refine_queue_store_deltas(ngx_http_refine_queue_t *queue);
 void ngx_http_refine_queue_store_destroy(ngx_http_refine_queue_t *queue);
 

@@ -82,9 +82,12 @@ ngx_http_refine_queue_push(ngx_http_refine_queue_t *queue,
     ngx_http_refine_event_t *events, ngx_uint_t n,
     ngx_http_refine_stored_pt handler, void *data)
 {
+    ngx_uint_t                 ready;
     ngx_http_refine_ticket_t  *ticket;
 
-    if (!ngx_http_refine_queue_ready(queue)
+    ready = ngx_http_refine_queue_ready(queue);
+
+    if ((!ready && !ngx_http_refine_queue_starting(queue))
         || queue->waiting_size >= NGX_HTTP_REFINE_STORE_WAITING)
     {
         return NULL;
@@ -100,6 +103,17 @@ ngx_http_refine_queue_push(ngx_http_refine_queue_t *queue,
 
     ngx_queue_insert_tail(&queue->waiting, &ticket->queue);
     queue->waiting_size += ticket->size;
+
+    if (!ready) {
+
+        /* right after a reload: the connection is a matter of milliseconds */
+
+        if (!queue->hold.timer_set) {
+            ngx_add_timer(&queue->hold, queue->conf->redis.timeout);
+        }
+
+        return ticket;
+    }
 
     /* it runs when all that epoll reported in this turn has been handled */
 
@@ -171,7 +185,10 @@ ngx_http_refine_queue_flush_handler(ngx_event_t *ev)
     queue = c->data;
 
     if (!ngx_http_refine_queue_ready(queue)) {
-        ngx_http_refine_queue_fail_waiting(queue);
+        if (!ngx_http_refine_queue_starting(queue)) {
+            ngx_http_refine_queue_fail_waiting(queue);
+        }
+
         return;
     }
 
@@ -208,6 +225,17 @@ ngx_http_refine_queue_flush_handler(ngx_event_t *ev)
     }
 
     ngx_http_refine_queue_arm(queue);
+}
+
+
+void
+ngx_http_refine_queue_hold_handler(ngx_event_t *ev)
+{
+    ngx_connection_t  *c;
+
+    c = ev->data;
+
+    ngx_http_refine_queue_fail_waiting(c->data);
 }
 
 

@@ -11,6 +11,14 @@
 #define NGX_HTTP_REFINE_REDIS_RELOG        10000
 #define NGX_HTTP_REFINE_REDIS_REASON       160
 #define NGX_HTTP_REFINE_REDIS_MAX_REPLY    (256 * 1024 * 1024)
+#define NGX_HTTP_REFINE_REDIS_MAX_ARRAY    (1024 * 1024)
+
+
+#if (HIREDIS_MAJOR >= 1)
+typedef size_t  ngx_http_refine_redis_count_t;
+#else
+typedef int     ngx_http_refine_redis_count_t;
+#endif
 
 
 typedef enum {
@@ -44,6 +52,8 @@ struct ngx_http_refine_redis_s {
     ngx_http_refine_redis_e            state;
     ngx_http_refine_peer_t            *peer;
     redisReader                       *reader;
+    redisReplyObjectFunctions          functions;
+    redisReplyObjectFunctions         *defaults;   /* hiredis's own */
 
     ngx_queue_t                        pending;
     ngx_queue_t                        failed;     /* of a lost connection */
@@ -63,6 +73,10 @@ struct ngx_http_refine_redis_s {
 
 
 static void ngx_http_refine_redis_connect(ngx_http_refine_redis_t *redis);
+static redisReader *ngx_http_refine_redis_reader(
+    ngx_http_refine_redis_t *redis);
+static void *ngx_http_refine_redis_array(const redisReadTask *task,
+    ngx_http_refine_redis_count_t n);
 static void ngx_http_refine_redis_reconnect_handler(ngx_event_t *ev);
 static void ngx_http_refine_redis_deadline_handler(ngx_event_t *ev);
 static void ngx_http_refine_redis_fail_handler(ngx_event_t *ev);
@@ -299,7 +313,7 @@ ngx_http_refine_redis_connect(ngx_http_refine_redis_t *redis)
 {
     redis->state = NGX_HTTP_REFINE_REDIS_CONNECTING;
 
-    redis->reader = redisReaderCreate();
+    redis->reader = ngx_http_refine_redis_reader(redis);
 
     if (redis->reader) {
         redis->peer = ngx_http_refine_peer_connect(&redis->conf->target,
@@ -310,6 +324,47 @@ ngx_http_refine_redis_connect(ngx_http_refine_redis_t *redis)
     if (redis->peer == NULL) {
         ngx_http_refine_redis_lost(redis, "out of memory");
     }
+}
+
+
+/*
+ * hiredis allocates an array by the size that the peer claims, and frees it
+ * element by element: a worker would spend minutes on "*2147483647".
+ */
+
+static redisReader *
+ngx_http_refine_redis_reader(ngx_http_refine_redis_t *redis)
+{
+    redisReader  *reader;
+
+    reader = redisReaderCreate();
+
+    if (reader) {
+        redis->defaults = reader->fn;
+        redis->functions = *reader->fn;
+        redis->functions.createArray = ngx_http_refine_redis_array;
+
+        reader->fn = &redis->functions;
+        reader->privdata = redis;
+    }
+
+    return reader;
+}
+
+
+static void *
+ngx_http_refine_redis_array(const redisReadTask *task,
+    ngx_http_refine_redis_count_t n)
+{
+    ngx_http_refine_redis_t  *redis;
+
+    if (n > NGX_HTTP_REFINE_REDIS_MAX_ARRAY) {
+        return NULL;
+    }
+
+    redis = task->privdata;
+
+    return redis->defaults->createArray(task, n);
 }
 
 
@@ -593,6 +648,12 @@ ngx_http_refine_redis_lost(ngx_http_refine_redis_t *redis, const char *reason)
         {
             redis->backoff = NGX_HTTP_REFINE_REDIS_BACKOFF;
         }
+    }
+
+    /* changed(0) is due after the first attempt, too */
+
+    if (!redis->known) {
+        redis->was_up = 1;
     }
 
     redis->state = NGX_HTTP_REFINE_REDIS_DOWN;

@@ -48,7 +48,8 @@ typedef struct {
 /*
  * changed() runs with up = 1 each time when the connection is ready (greeted,
  * authenticated, database selected) and with up = 0 when it was lost after
- * that, after all handlers of pending commands have run with NULL.
+ * that, after all handlers of pending commands have run with NULL, or when
+ * the first attempt has failed.
  *
  * The greeting is sent after AUTH and SELECT at each connect, PING when there
  * is none; an error in answer to any of it is a refused login.

@@ -149,7 +149,8 @@ ngx_http_refine_tap_start(ngx_http_request_t *r,
 
     if (conf->serve->paths != NULL) {
         ngx_http_refine_path_init(&tap->match, conf->serve->paths, r->pool,
-                                  NGX_HTTP_REFINE_JSON_BOM,
+                                  NGX_HTTP_REFINE_JSON_BOM
+                                  |NGX_HTTP_REFINE_JSON_LOOSE,
                                   NGX_HTTP_REFINE_TAP_MAX_VALUE,
                                   ngx_http_refine_tap_value, tap);
     }

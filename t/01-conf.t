@@ -9,6 +9,7 @@ use Conf;
 sub invalid {
     my ($option, $value, $allowed) = @_;
 
+    $value = shown($value);
     return qq{invalid value "$value" of "$option" in refine_catalog "shop", }
            . "allowed: $allowed";
 }
@@ -64,7 +65,8 @@ for my $option ('organization_id', 'catalog_id') {
 
     block_good("$option $long;");
     block_good("$option a-b_c.d:e/f;");
-    block_bad("$option $long$long;", invalid($option, "$long$long", $chars));
+    block_bad("$option $_;", invalid($option, $_, $chars))
+        for "${long}x", $long x 10;
     block_bad("$option $_->[0];", invalid($option, $_->[1], $chars))
         for ["'a b'", 'a b'], ["'a\"b'", 'a"b'], ["'a{b'", 'a{b'],
             ["'a}b'", 'a}b'], ["'a\\\\b'", 'a\b'], ["a\xc3\xa4", "a\xc3\xa4"],

@@ -18,7 +18,7 @@ my $findings = 0;
 
 my %level;
 my @levels = (
-    [qw(compat buf json html id counter)],
+    [qw(compat buf skip json html id counter set)],
     [qw(path event shared circuit target peer answer verdict)],
     [qw(http redis scripts)],
     [qw(queue)],

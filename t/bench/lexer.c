@@ -1,9 +1,9 @@
 
 /*
  * How fast the lexer and the selectors read, against cJSON_Parse of the same
- * data, in alternation: GB/s and the ratio, medians of ROUNDS rounds.
+ * data, in alternation: GB/s and the ratio, medians of the rounds.
  *
- *     lexer [rounds] [milliseconds a measurement]
+ *     lexer [rounds] [milliseconds of a measurement]
  */
 
 
@@ -131,10 +131,10 @@ bench_value(char *p, ngx_uint_t depth)
         return p + sprintf(p, "%lu", (unsigned long) bench_random(100000));
 
     case 4:
-        return p + sprintf(p, "-%lu.%02lue%lu",
-                           (unsigned long) bench_random(1000),
-                           (unsigned long) bench_random(100),
-                           (unsigned long) bench_random(9));
+        p += sprintf(p, "-%lu", (unsigned long) bench_random(1000));
+        p += sprintf(p, ".%02lu", (unsigned long) bench_random(100));
+
+        return p + sprintf(p, "e%lu", (unsigned long) bench_random(9));
 
     case 5:
         return p + sprintf(p, "%s", bench_random(2) ? "true" : "false");
@@ -345,15 +345,40 @@ bench_print(bench_data_t *data, ngx_uint_t rounds)
 }
 
 
+static ngx_int_t
+bench_compile(void)
+{
+    ngx_uint_t               i;
+    ngx_http_refine_path_t  *paths[2];
+
+    static ngx_str_t  texts[] = { ngx_string("results[].productId"),
+                                  ngx_string("totalResults") };
+
+    bench_pool = ngx_create_pool(4096, NULL);
+    if (bench_pool == NULL) {
+        return NGX_ERROR;
+    }
+
+    for (i = 0; i < 2; i++) {
+        if (ngx_http_refine_path_compile(bench_pool, &texts[i], &paths[i])) {
+            return NGX_ERROR;
+        }
+    }
+
+    bench_set = ngx_http_refine_path_set(bench_pool, paths, 2);
+    if (bench_set == NULL) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
 int
 main(int argc, char **argv)
 {
-    char                    *p;
-    ngx_uint_t               i, rounds;
-    ngx_http_refine_path_t  *paths[2];
-
-    ngx_str_t     texts[] = { ngx_string("results[].productId"),
-                              ngx_string("totalResults") };
+    char        *p;
+    ngx_uint_t   i, rounds;
 
     bench_data_t  data[] = { { "long strings", NULL, 200000, 0 },
                              { "dense, small", NULL, 20000, 0 },
@@ -369,19 +394,7 @@ main(int argc, char **argv)
         bench_seconds = strtod(argv[2], NULL) / 1000;
     }
 
-    bench_pool = ngx_create_pool(4096, NULL);
-    if (bench_pool == NULL) {
-        return 1;
-    }
-
-    for (i = 0; i < 2; i++) {
-        if (ngx_http_refine_path_compile(bench_pool, &texts[i], &paths[i])) {
-            return 1;
-        }
-    }
-
-    bench_set = ngx_http_refine_path_set(bench_pool, paths, 2);
-    if (bench_set == NULL) {
+    if (bench_compile() != NGX_OK) {
         return 1;
     }
 

@@ -13,7 +13,7 @@ use Test::Nginx::Util;
 
 our @EXPORT = qw(
     conf_test conf_good conf_bad block block_bad block_good options_except
-    conf_file key_file
+    conf_file key_file shown
 );
 
 # what a catalog needs, by option
@@ -40,6 +40,11 @@ sub conf_file {
 }
 
 sub key_file { conf_file('refine.key', @_) }
+
+
+# a value as a message quotes it
+
+sub shown { length $_[0] > 256 ? substr($_[0], 0, 256) . '...' : $_[0] }
 
 
 # the exit status and all that nginx says about what stands in http{}

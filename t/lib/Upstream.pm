@@ -15,7 +15,8 @@ use Test::More;
 use Refine;
 use Time::HiRes 'sleep';
 
-our @EXPORT = qw(reply reply_raw asked serve no_serve skipped counted);
+our @EXPORT = qw(reply reply_raw asked serve no_serve skipped counted peak
+                 grown);
 
 my $folder = scratch() . '/up';
 
@@ -102,6 +103,28 @@ sub no_serve {
 
     is($response->{headers}{'x-refine-serve-id'}, undef, 'no serve id');
     skipped($reason, $n);
+    return;
+}
+
+
+# the most memory that this nginx has ever had, in KB
+
+sub peak {
+    open my $in, '<', '/proc/' . nginx_pid() . '/status' or return 0;
+    my ($kb) = join('', <$in>) =~ /^VmHWM:\s+(\d+)/m;
+    return $kb;
+}
+
+
+# it has grown by less than that; a sanitizer keeps what is freed
+
+sub grown {
+    my ($before, $most) = @_;
+
+    open my $in, '<', '/proc/' . nginx_pid() . '/maps' or return fail('maps');
+    return pass('a sanitizer is in the way') if grep { /libasan/ } <$in>;
+
+    cmp_ok(peak() - $before, '<', $most, "less than $most KB more");
     return;
 }
 

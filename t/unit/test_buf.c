@@ -2,7 +2,6 @@
 /* Tests for ngx_http_refine_buf: bounds, JSON strings, numbers. */
 
 #include "ngx_stub.h"
-#include <locale.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -248,22 +247,6 @@ test_double_random(void **state)
 
 
 static void
-test_double_locale(void **state)
-{
-    if (setlocale(LC_NUMERIC, "de_DE.UTF-8") == NULL
-        && setlocale(LC_NUMERIC, "de_DE") == NULL)
-    {
-        skip();
-    }
-
-    ngx_http_refine_buf_double(&buf, 149.99);
-    ngx_http_refine_buf_double(&buf, 1.5e-9);
-    setlocale(LC_NUMERIC, "C");
-    check("149.991.5e-09", 13);
-}
-
-
-static void
 test_json_bytes(void **state)
 {
     char        expected[16];
@@ -434,7 +417,6 @@ main(void)
         cmocka_unit_test_setup_teardown(test_int, setup, teardown),
         cmocka_unit_test_setup_teardown(test_double, setup, teardown),
         cmocka_unit_test_setup_teardown(test_double_random, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_double_locale, setup, teardown),
         cmocka_unit_test_setup_teardown(test_json_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(test_json_utf8, setup, teardown),
         cmocka_unit_test_setup_teardown(test_json_places, setup, teardown),

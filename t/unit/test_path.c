@@ -246,7 +246,9 @@ test_selectors(void **state)
     find("a", "{}", "");
     find("a.b", "{\"a\":{\"b\":1},\"b\":2}", "0n1 ");
     find("a.b", "{\"a\":[{\"b\":1}]}", "");
-    find("a.b", "{\"a\":1,\"a\":{\"b\":2},\"a\":{\"b\":3}}", "0n2 0n3 ");
+    find("a.b", "{\"a\":{\"b\":2},\"a\":{\"b\":3}}", "0n2 ");
+    find("a.b", "{\"a\":1,\"a\":{\"b\":2}}", "");
+    find("[].a", "[{\"a\":1,\"a\":2},{\"b\":{},\"a\":3}]", "0n1 0n3 ");
     find("[]", "[1,\"b\",null,{},[]]", "0n1 0sb 00 0{ 0[ ");
     find("[]", "{\"a\":1}", "");
     find("[1]", "[1,2,3]", "0n2 ");
@@ -255,9 +257,9 @@ test_selectors(void **state)
     find("[][]", "[[1],[2,3],4,{\"a\":5}]", "0n1 0n2 0n3 ");
     find("a[]", "{\"a\":[],\"b\":[1]}", "");
     find("a[].b", "{\"a\":[{\"b\":1},{\"c\":2},3,{\"b\":4,\"b\":5}]}",
-         "0n1 0n4 0n5 ");
+         "0n1 0n4 ");
     find("a[1].b", "{\"a\":[{\"b\":1},{\"b\":2}],\"a\":[0,{\"b\":3}]}",
-         "0n2 0n3 ");
+         "0n2 ");
     find("a[].b[].c", "{\"a\":[{\"b\":[{\"c\":1},{\"c\":2}]},{\"b\":3}]}",
          "0n1 0n2 ");
     find("results[].productId",
@@ -310,18 +312,18 @@ test_texts(void **state)
     find("a", "{\"a\":\"\\ud83d\\ud83d\\ude00\"}",
          "0s\xef\xbf\xbd\xf0\x9f\x98\x80(bad) ");
     find("a", "{\"a\":\"\\ud83dude00\",\"a\":\"x\"}",
-         "0s\xef\xbf\xbdude00(bad) 0sx ");
+         "0s\xef\xbf\xbdude00(bad) ");
 
     /* the limit counts raw bytes: 32 pass, 33 don't */
 
     find("a", "{\"a\":\"0123456789abcdef0123456789abcdef\"}",
          "0s0123456789abcdef0123456789abcdef ");
     find("a", "{\"a\":\"0123456789abcdef0123456789abcdefg\",\"a\":1}",
-         "0s(long) 0n1 ");
+         "0s(long) ");
     find("a", "{\"a\":12345678901234567890123456789012}",
          "0n12345678901234567890123456789012 ");
     find("a", "{\"a\":123456789012345678901234567890123,\"a\":true}",
-         "0n(long) 0t ");
+         "0n(long) ");
     find("a", "{\"a\":\"\\u0041\\u0041\\u0041\\u0041\\u0041xy\"}",
          "0sAAAAAxy ");
     find("a", "{\"a\":\"\\u0041\\u0041\\u0041\\u0041\\u0041xyz\"}",
@@ -346,16 +348,16 @@ test_sets(void **state)
                           "[0,{\"x\":1,\"productId\":\"p\\u0031\"}]}";
 
     test_find(paths, 8, text, sizeof(text) - 1, 0, 0, NGX_OK,
-              "1n2 6[ 4sy 5[ 2{ 0sp0 2n7 2{ 0sp2 5[ 2n0 2{ 0sp1 3sp1 ");
+              "1n2 6[ 4sy 5[ 2{ 0sp0 2n7 2{ 0sp2 ");
 
     test_find(paths, 2, text, sizeof(text) - 1, 0, 0, NGX_OK,
-              "1n2 0sp0 0sp2 0sp1 ");
+              "1n2 0sp0 0sp2 ");
 
     /* the same twice */
 
     paths[2] = paths[1];
     test_find(paths, 3, text, sizeof(text) - 1, 0, 0, NGX_OK,
-              "1n2 2n2 0sp0 0sp2 0sp1 ");
+              "1n2 2n2 0sp0 0sp2 ");
 }
 
 
@@ -364,16 +366,17 @@ test_sets(void **state)
 static void
 test_stop(void **state)
 {
-    const char  *paths[] = { "a", "a" };
+    const char  *paths[] = { "[]", "[]" };
+    const char  *name[] = { "a" };
 
-    static const char  text[] = "{\"a\":1,\"a\":2,\"a\":3";
+    static const char  text[] = "[1,2,3";
     static const char  container[] = "{\"a\":{nonsense";
 
     test_find(paths, 1, text, sizeof(text) - 1, 0, 2, NGX_OK, "0n1 0n2 ");
     test_find(paths, 1, text, sizeof(text) - 1, 0, 4, NGX_ERROR,
               "0n1 0n2 ");
     test_find(paths, 2, text, sizeof(text) - 1, 0, 1, NGX_OK, "0n1 ");
-    test_find(paths, 1, container, sizeof(container) - 1, 0, 1, NGX_OK,
+    test_find(name, 1, container, sizeof(container) - 1, 0, 1, NGX_OK,
               "0{ ");
 }
 
@@ -755,6 +758,12 @@ test_expect(test_run_t *run, cJSON *json, const test_path_t **paths,
             }
         }
 
+        /* of members of one name the first one counts */
+
+        if (kind == NGX_HTTP_REFINE_JSON_OBJECT) {
+            mask &= ~next;
+        }
+
         if (next) {
             test_expect(run, child, paths, n, next, depth + 1);
         }
@@ -806,7 +815,8 @@ test_against_cjson(void **state)
         cJSON_Delete(json);
 
         for (cut = NO_CUT; cut >= RANDOM_CUTS; cut--) {
-            test_match(run, set, text, len, cut, 0);
+            test_match(run, set, text, len, cut,
+                       (round & 1) ? NGX_HTTP_REFINE_JSON_LOOSE : 0);
 
             if (run->rc != NGX_OK || strcmp(run->log, want->log) != 0) {
                 fail_msg("%s of %d in %s: %d\n%s\nexpected:\n%s", texts[0],

@@ -1,0 +1,363 @@
+# Tests for how a body may arrive: memory, temporary file, chunked, in pieces,
+# HTTP/2, cut off, too large.
+
+use lib 't/lib';
+use Test::Nginx::Socket 'no_plan';
+use Refine;
+use JSON::PP;
+
+our $CLICK = '{"type":"click","serveId":"s1","itemId":"a","position":0}';
+
+sub big {
+    my ($n, $size) = @_;
+
+    return '[' . CORE::join(',', map {
+        qq({"type":"click","serveId":"s1","itemId":"i$_","position":$_,)
+        . '"metadata":{"pad":"' . 'x' x $size . '"}}' } 1 .. $n) . ']';
+}
+
+sub talk {
+    my ($socket, @parts) = @_;
+
+    for my $part (@parts) {
+        print {$socket} $part;
+        $socket->flush;
+        Time::HiRes::sleep(0.02) if @parts > 1;
+    }
+
+    return CORE::readline($socket);
+}
+
+sub client { IO::Socket::INET->new('127.0.0.1:' . http_port()) }
+
+# requests [method, path, body, headers...] as streams of one HTTP/2
+# connection, all sent before the first answer is read: their statuses
+
+sub h2 {
+    my ($socket, @requests) = @_;
+
+    my $frame = sub {
+        my ($type, $flags, $stream, $data) = @_;
+        return CORE::substr(CORE::pack('N', CORE::length $data), 1)
+               . CORE::pack('CCN', $type, $flags, $stream) . $data;
+    };
+    my $text = sub { CORE::pack('C/a', $_[0]) };
+    my %code = (0x88 => 200, 0x89 => 204, 0x8c => 400, 0x8d => 404);
+    my ($out, $in, %status, %ended) = ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", '');
+
+    $out .= $frame->(4, 0, 0, '');
+
+    for my $i (0 .. $#requests) {
+        my ($method, $path, $body, %headers) = @{ $requests[$i] };
+        my $head = "\x02" . $text->($method) . "\x86\x04" . $text->($path)
+                   . "\x01" . $text->('localhost');
+        $head .= "\0" . $text->($_) . $text->($headers{$_}) for keys %headers;
+        $out .= $frame->(1, CORE::defined $body ? 4 : 5, 2 * $i + 1, $head);
+        $out .= $frame->(0, 1, 2 * $i + 1, $body) if CORE::defined $body;
+    }
+
+    print {$socket} $out;
+    $socket->flush;
+
+    my $select = IO::Select->new($socket);
+
+    while (CORE::keys %ended < @requests && $select->can_read(5)) {
+        last if !CORE::sysread($socket, $in, 65536, CORE::length $in);
+
+        while (CORE::length $in >= 9) {
+            my ($length, $type, $flags, $stream)
+                = CORE::unpack('NCCN', "\0" . $in);
+            last if CORE::length $in < 9 + $length;
+            my $data = CORE::substr(CORE::substr($in, 0, 9 + $length, ''), 9);
+
+            if ($type == 1) {
+                $data =~ s/\A[\x20-\x3f]+//;
+                $status{$stream} = $code{ CORE::ord $data }
+                                   // CORE::substr($data, 2, 3);
+            }
+
+            $ended{$stream} = 1 if ($type == 0 || $type == 1) && $flags & 1
+                                   || $type == 3;
+        }
+    }
+
+    return CORE::join(' ', map { $status{ 2 * $_ + 1 } // '-' } 0 .. $#requests);
+}
+
+sub h2_client {
+    return IO::Socket::UNIX->new(
+               Peer => "$Test::Nginx::Util::ServRoot/h2.sock");
+}
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: from a temporary file
+--- catalog
+    flush_interval 1h;
+--- config
+    client_body_buffer_size 8k;
+    location = /c { refine_collect; }
+--- request eval
+"POST /c\n" . main::big(100, 3000)
+--- error_code: 204
+--- check
+is(scalar events(), 100);
+is((events())[99]{itemId}, 'i100');
+is(CORE::length((events())[50]{metadata}{pad}), 3000);
+is(scalar(log_lines(qr/buffered to a temporary file/)), 1, 'it was one');
+
+
+
+=== TEST 2: client_body_in_file_only
+--- catalog
+    flush_interval 1h;
+--- config
+    client_body_in_file_only clean;
+    location = /c { refine_collect; }
+--- request
+POST /c
+{"type":"click","serveId":"s1","itemId":"a","position":0}
+--- error_code: 204
+--- check
+is((events())[0]{itemId}, 'a');
+is(post('/c', '')->{status}, 400, 'an empty file');
+
+
+
+=== TEST 3: chunked
+--- catalog
+    flush_interval 1h;
+--- config
+    location = /c { refine_collect; }
+--- request
+POST /c
+{"type":"click","serveId":"s1","itemId":"a","position":0}
+--- error_code: 204
+--- check
+my $head = "POST /c HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+my $chunks = CORE::join('', map { "1\r\n$_\r\n" } CORE::split(//, $CLICK)) . "0\r\n\r\n";
+like(talk(client(), $head . $chunks), qr/ 204 /, 'in one packet');
+like(talk(client(), $head, CORE::unpack('(a40)*', $chunks)), qr/ 204 /,
+     'in many');
+my $body = main::big(100, 3000);
+like(talk(client(), $head, CORE::sprintf("%x\r\n%s\r\n0\r\n\r\n", CORE::length($body), $body)),
+     qr/ 204 /, 'into a file');
+is(scalar events(), 103);
+
+
+
+=== TEST 4: byte by byte
+--- catalog
+    flush_interval 1h;
+--- config
+    location = /c { refine_collect; }
+--- request
+POST /c
+{"type":"click","serveId":"s1","itemId":"a","position":0}
+--- error_code: 204
+--- check
+my $text = "POST /c HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+           . CORE::length($CLICK) . "\r\n\r\n$CLICK";
+my $socket = client();
+CORE::setsockopt($socket, 6, 1, 1);
+for my $byte (CORE::split(//, $text)) {
+    CORE::syswrite($socket, $byte);
+    Time::HiRes::sleep(0.001);
+}
+like(CORE::readline($socket), qr/ 204 /);
+is(scalar events(), 2);
+
+
+
+=== TEST 5: a temporary file and memory give the same
+--- catalog
+    flush_interval 1h;
+--- config
+    location = /m { refine_collect; client_body_buffer_size 1m; }
+    location = /f { refine_collect; client_body_buffer_size 1k; }
+--- request
+POST /f
+x
+--- error_code: 400
+--- check
+for my $n (1, 2, 5, 10, 50) {
+    for my $path ('/m', '/f') {
+        is(post($path, main::big($n, 700))->{status}, 204, "$path $n");
+    }
+}
+my @events = map { $_->{itemId} } events();
+is(scalar @events, 2 * 68);
+
+
+
+=== TEST 6: larger than client_max_body_size
+--- catalog
+    flush_interval 1h;
+--- config
+    location = /c { refine_collect; client_max_body_size 20k; }
+    location = /s { refine_status; }
+--- request eval
+"POST /c\n" . main::big(30, 1000)
+--- error_code: 413
+--- check
+my $chunks = CORE::sprintf("%x\r\n%s\r\n0\r\n\r\n", 40000, 'x' x 40000);
+like(talk(client(), "POST /c HTTP/1.1\r\nHost: localhost\r\n"
+                    . "Transfer-Encoding: chunked\r\n\r\n", $chunks),
+     qr/ 413 /, 'chunked');
+is(post('/c', main::big(10, 1000))->{status}, 204, 'below it');
+my $s = decode_json(get('/s')->{body})->{catalogs}{shop};
+is($s->{rejected}{too_large}, 2, 'both are counted');
+
+
+
+=== TEST 7: a megabyte and more
+--- catalog
+    flush_interval 1h;
+--- config
+    location = /c { refine_collect; client_max_body_size 1m; }
+    location = /u { refine_collect; client_max_body_size 0; }
+    location = /s { refine_status; }
+--- request eval
+"POST /c\n" . 'x' x (1024 * 1024 + 1)
+--- error_code: 413
+--- check
+is(post('/c', '[' . ' ' x (1024 * 1024 - 2) . ']')->{status}, 400, 'of blanks');
+is(post('/c', '"' . 'x' x (1024 * 1024 - 2) . '"')->{status}, 400, 'of text');
+is(post('/c', '[' . '0,' x 500_000 . '0]')->{status}, 413, 'of zeros');
+is(post('/u', '[' . ' ' x (2 * 1024 * 1024) . $CLICK . ']')->{status}, 204,
+   'where the limit is off');
+my $r = post('/u', ' ' x (17 * 1024 * 1024));
+is($r->{status}, 413, 'there is still a limit');
+like($r->{body}, qr/the body is too large/);
+is(scalar events(), 1);
+my $s = decode_json(get('/s')->{body})->{catalogs}{shop};
+is($s->{rejected}{too_large}, 2);
+
+
+
+=== TEST 8: a body that is cut off
+--- catalog
+    flush_interval 1h;
+--- config
+    client_body_timeout 300ms;
+    location = /c { refine_collect; }
+    location = /s { refine_status; }
+--- request
+POST /c
+{"type":"click","serveId":"s1","itemId":"a","position":0}
+--- error_code: 204
+--- check
+my $head = "POST /c HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
+           . CORE::length($CLICK) . "\r\n\r\n";
+for my $length (0, 1, 20, CORE::length($CLICK) - 1) {
+    my $socket = client();
+    print {$socket} $head . CORE::substr($CLICK, 0, $length);
+    $socket->flush;
+    CORE::close($socket);
+}
+my $socket = client();
+like(talk($socket, "POST /c HTTP/1.1\r\nHost: localhost\r\n"
+                   . "Transfer-Encoding: chunked\r\n\r\nzz\r\n"), qr/ 400 /,
+     'bad chunks');
+$socket = client();
+talk($socket, $head . '{"type"');
+is(scalar events(), 1, 'nothing of it is stored');
+wait_for(sub {
+    decode_json(get('/s')->{body})->{catalogs}{shop}{rejected}{aborted} == 6
+}, 'each is counted', 5);
+is(post('/c', $CLICK)->{status}, 204);
+
+
+
+=== TEST 9: a header-only request
+--- catalog
+    flush_interval 1h;
+--- config
+    location = /c { refine_collect; }
+--- request
+POST /c
+x
+--- error_code: 400
+--- check
+like(talk(client(), "POST /c HTTP/1.0\r\n\r\n"), qr/ 400 /, '1.0');
+like(talk(client(), "POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),
+     qr/ 400 /, '1.1');
+like(talk(client(), "POST /c HTTP/1.1\r\nHost: x\r\n\r\n"), qr/ 400 /,
+     'no length');
+is(scalar events(), 0);
+
+
+
+=== TEST 10: Expect: 100-continue
+--- catalog
+    flush_interval 1h;
+--- config
+    location = /c { refine_collect; }
+--- request
+POST /c
+{"type":"click","serveId":"s1","itemId":"a","position":0}
+--- error_code: 204
+--- check
+my $socket = client();
+like(talk($socket, "POST /c HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\n"
+                   . "Content-Length: " . CORE::length($CLICK) . "\r\n\r\n"),
+     qr/ 100 /);
+print {$socket} $CLICK;
+CORE::readline($socket);
+like(CORE::readline($socket), qr/ 204 /);
+
+
+
+=== TEST 11: HTTP/2
+--- catalog
+    flush_interval 1h;
+--- http_extra
+    server {
+        listen unix:$TEST_NGINX_SERVROOT/h2.sock http2;
+        location = /c { refine_collect; }
+        location = /small { refine_collect; client_max_body_size 1k; }
+        location = /f { refine_collect; client_body_buffer_size 1k; }
+        location = /s { refine_status any; }
+    }
+--- config
+    location = /s { refine_status; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+is(h2(h2_client(), ['POST', '/c', $CLICK]), '204', 'one event');
+is(h2(h2_client(), map { ['POST', '/c', $CLICK] } 1 .. 20),
+   CORE::join(' ', (204) x 20), 'many streams');
+is(scalar events(), 21);
+is(h2(h2_client(),
+      ['POST', '/c', 'x'],
+      ['GET', '/c'],
+      ['POST', '/c'],
+      ['POST', '/c', $CLICK, origin => 'https://localhost'],
+      ['POST', '/c', $CLICK, origin => 'https://other'],
+      ['POST', '/c', $CLICK, 'content-encoding' => 'gzip'],
+      ['OPTIONS', '/c'],
+      ['POST', '/small', main::big(10, 1000)],
+      ['POST', '/f', main::big(3, 1000)],
+      ['GET', '/s']),
+   '400 405 400 204 403 415 204 413 204 200', 'every answer');
+is(scalar events(), 25);
+redis_pause();
+my $socket = h2_client();
+CORE::syswrite($socket, '');
+my $pid = fork();
+if (!$pid) {
+    local $SIG{ALRM} = sub { POSIX::_exit(0) };
+    CORE::alarm(1);
+    h2($socket, map { ['POST', '/c', $CLICK] } 1 .. 5);
+    POSIX::_exit(0);
+}
+CORE::close($socket);
+waitpid $pid, 0;
+Time::HiRes::sleep(0.1);
+redis_resume();
+wait_for(sub { events() == 30 }, 'a client that went away');
+is(h2(h2_client(), ['POST', '/c', $CLICK]), '204');

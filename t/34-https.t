@@ -1,0 +1,227 @@
+# The endpoint over TLS: what is verified, and what is refused.  A CA and its
+# certificates are made for the run.
+
+use lib 't/lib';
+use Test::Nginx::Socket 'no_plan';
+use Refine;
+use Delivery;
+
+my $dir = scratch();
+
+
+sub openssl {
+    my (@args) = @_;
+
+    open my $run, '-|', 'openssl', @args or die "openssl: $!";
+    my $out = join '', <$run>;
+    close $run or die "openssl @args: $out";
+    return;
+}
+
+
+# a certificate of the CA, or of itself
+
+sub certificate {
+    my ($name, $host, $days, @ca) = @_;
+
+    open my $out, '>', "$dir/$name.cnf" or die $!;
+    print $out <<"END";
+[req]
+distinguished_name = dn
+prompt = no
+[dn]
+CN = $host
+[ext]
+subjectAltName = DNS:$host
+basicConstraints = CA:FALSE
+[ca]
+basicConstraints = critical,CA:TRUE
+keyUsage = keyCertSign
+END
+    close $out;
+
+    openssl('req', '-new', '-newkey', 'rsa:2048', '-nodes', '-keyout',
+            "$dir/$name.key", '-out', "$dir/$name.csr", '-config',
+            "$dir/$name.cnf");
+    openssl('x509', '-req', '-in', "$dir/$name.csr", '-out',
+            "$dir/$name.crt", '-days', $days, '-extfile', "$dir/$name.cnf",
+            '-extensions', $name eq 'ca' ? 'ca' : 'ext',
+            @ca ? ('-CA', "$dir/ca.crt", '-CAkey', "$dir/ca.key",
+                   '-CAcreateserial') : ('-signkey', "$dir/$name.key"));
+    return;
+}
+
+
+# a mock of its own for each certificate; its port becomes
+# $TEST_NGINX_PORT_NAME
+
+sub serve_tls {
+    my ($name) = @_;
+
+    start_process("mock_$name", [
+        '/usr/bin/python3', 't/lib/mock_refine.py', '--key', 'k', '--cert',
+        "$dir/$name.crt", '--cert-key', "$dir/$name.key", '127.0.0.1:0'
+    ]);
+
+    for (1 .. 500) {
+        open my $in, '<', "$dir/mock_$name.log" or next;
+        if ((<$in> // '') =~ /:(\d+)$/) {
+            $ENV{'TEST_NGINX_PORT_' . uc $name} = $1;
+            return;
+        }
+    } continue { select undef, undef, undef, 0.02 }
+
+    die "the mock for $name does not start";
+}
+
+{
+    open STDERR_SAVED, '>&', \*STDERR;
+    open STDERR, '>', "$dir/openssl.log";
+    certificate('ca', 'Test CA', 30);
+    certificate('good', 'localhost', 30, 'ca');
+    certificate('other', 'other.example', 30, 'ca');
+    certificate('expired', 'localhost', -1, 'ca');
+    certificate('self', 'localhost', 30);
+    open STDERR, '>&', \*STDERR_SAVED;
+}
+
+serve_tls($_) for qw(good other expired self);
+$ENV{TEST_NGINX_CA} = "$dir/ca.crt";
+
+
+# a catalog whose endpoint is the server with this certificate
+
+sub http {
+    my ($name, $more) = @_;
+
+    return <<"END";
+    refine_catalog shop {
+        organization_id org_1; catalog_id \$TEST_NGINX_CATALOG; api_key k;
+        endpoint https://localhost:\$TEST_NGINX_PORT_@{[uc $name]}/events;
+        ssl_trusted_certificate \$TEST_NGINX_CA;
+        queue redis://unix:\$TEST_NGINX_REDIS;
+        flush_interval 50ms;
+        $more
+    }
+    refine shop;
+END
+}
+
+
+sub refused {
+    my ($reason) = @_;
+
+    collect(click(1));
+    wait_for(sub { log_lines(qr/backs off: no answer \(/) }, 'refused');
+    my ($line) = log_lines(qr/backs off: no answer \(/);
+    like($line, $reason, 'the line says why');
+    is(scalar events(), 1, 'the event stays');
+    is(sent(), 0);
+    return;
+}
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: a good certificate
+--- http_config eval
+main::http('good', '')
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+collect(click(1));
+wait_for(sub { sent() == 1 }, 'delivered');
+collect(click(2));
+wait_for(sub { sent() == 2 }, 'delivered');
+is(scalar log_lines(qr/backs off/), 0);
+
+
+
+=== TEST 2: of another host
+--- http_config eval
+main::http('other', '')
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+refused(qr/certificate/);
+
+
+
+=== TEST 3: of another host, whose name is configured
+--- http_config eval
+main::http('other', 'ssl_name other.example;')
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+collect(click(1));
+wait_for(sub { sent() == 1 }, 'delivered');
+
+
+
+=== TEST 4: expired
+--- http_config eval
+main::http('expired', '')
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+refused(qr/certificate/);
+
+
+
+=== TEST 5: self-signed
+--- http_config eval
+main::http('self', '')
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+refused(qr/certificate/);
+
+
+
+=== TEST 6: self-signed, and not verified
+--- http_config eval
+main::http('self', 'ssl_verify off;')
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+collect(click(1));
+wait_for(sub { sent() == 1 }, 'delivered');
+
+
+
+=== TEST 7: a name that the CA did not certify is refused by ssl_name as well
+--- http_config eval
+main::http('good', 'ssl_name other.example;')
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+refused(qr/certificate/);

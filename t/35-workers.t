@@ -1,0 +1,349 @@
+# Several workers, and the ends of workers: what one holds is neither lost nor
+# sent twice without need, and none is held for over 10 s.
+
+use lib 't/lib';
+use Test::Nginx::Socket 'no_plan';
+use Refine;
+use Delivery;
+use Time::HiRes 'time';
+
+master_on();
+workers(2);
+
+
+sub gone { my ($pid) = @_; return !kill 0, $pid }
+
+# posts over many connections, so that each worker has some
+
+sub spread { collect(click($_)) for @_ }
+
+
+sub pending {
+    my $p = redis('XPENDING', Refine::key('events'), 'refine');
+    return ref $p ? $p->[0] : 0;
+}
+
+
+# kills workers, and takes nginx's alerts about that out of the log
+
+sub kill_workers {
+    my (@pids) = @_;
+
+    kill 'KILL', @pids;
+    wait_for(sub { log_lines(qr/exited on signal 9/) == @pids }, 'killed');
+
+    open my $log, '+<', $Test::Nginx::Util::ErrLogFile or die $!;
+    my @rest = grep { !/exited on signal 9/ } <$log>;
+    seek $log, 0, 0;
+    truncate $log, 0;
+    print $log @rest;
+    return;
+}
+
+
+# changes the configuration file and reloads; returns when the old workers
+# have gone
+
+sub reload {
+    my ($edit) = @_;
+
+    my $file = $Test::Nginx::Util::ConfFile;
+    my @old = worker_pids();
+
+    if ($edit) {
+        open my $in, '<', $file or die $!;
+        local $_ = join '', <$in>;
+        $edit->();
+        open my $out, '>', $file or die $!;
+        print $out $_;
+    }
+
+    my $start = time;
+    kill 'HUP', nginx_pid();
+    wait_for(sub { my %now = map { $_ => 1 } worker_pids();
+                   keys %now == 2 && !grep { $now{$_} } @old },
+             'the old workers are gone', 12);
+    return time - $start;
+}
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: one probe at a time over all workers
+--- catalog
+    flush_interval 50ms;
+    batch_size 1;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /refine/control { refine_control; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+is(scalar worker_pids(), 2);
+mock_set(status => 503, delay => 0.15);
+spread(1 .. 30);
+for (1 .. 8) {
+    my $posts = () = mock();
+    wait_for(sub { control('resume'); mock() > $posts }, 'a probe');
+}
+my @t = map { $_->{time} } mock();
+is(scalar(grep { $t[$_] - $t[$_ - 1] < 0.14 } 1 .. $#t), 0,
+   'no two at the same time');
+is(scalar log_lines(qr/backs off/), 1, 'one line of all workers');
+mock_set();
+wait_for(sub { control('resume'); unique(delivered()) == 30 }, 'delivered');
+wait_for(sub { sent() == 30 }, 'counted once');
+is(scalar log_lines(qr/has recovered/), 1);
+is(scalar dead(), 0);
+
+
+
+=== TEST 2: one flush an interval over all workers
+--- catalog
+    flush_interval 500ms;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+my $n = 0;
+my $end = time + 3;
+while (time < $end) {
+    collect(click(++$n));
+    select undef, undef, undef, 0.05;
+}
+wait_for(sub { delivered() == $n }, 'delivered');
+my $posts = () = mock();
+ok($posts >= 4 && $posts <= 8, "$posts POSTs in 3 s");
+is(scalar unique(received()), $n, 'each once');
+
+
+
+=== TEST 3: the prober is killed
+--- catalog
+    flush_interval 1h;
+    claim_timeout 1s;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /refine/control { refine_control; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+mock_set(status => 503);
+spread(1 .. 4);
+flush_now();
+wait_for(sub { log_lines(qr/backs off/) }, 'an outage');
+my ($pid) = (log_lines(qr/backs off/))[0] =~ /(\d+)#/;
+kill_workers($pid);
+mock_set();
+wait_for(sub { unique(delivered()) == 4 }, 'another one takes over', 15);
+wait_for(sub { sent() == 4 }, 'counted once');
+
+
+
+=== TEST 4: a worker is killed while it holds a claim
+--- catalog
+    flush_interval 100ms;
+    claim_timeout 1s;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+collect(click(0));
+wait_for(sub { delivered() == 1 }, 'up');
+mock_set(hang => 1, times => 1);
+collect(map { click($_) } 1 .. 5);
+wait_for(sub { received() == 6 }, 'under way');
+kill_workers(worker_pids());
+wait_for(sub { delivered() == 6 }, 'taken over');
+my @r = mock();
+is($r[2]{headers}{'Idempotency-Key'}, $r[1]{headers}{'Idempotency-Key'},
+   'under the same key');
+wait_for(sub { sent() == 6 }, 'counted once');
+is(scalar events(), 0);
+
+
+
+=== TEST 5: a claim is renewed while its POST takes longer than claim_timeout
+--- catalog
+    flush_interval 50ms;
+    claim_timeout 1s;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+mock_set(delay => 2.5, times => 1);
+collect(click(1));
+wait_for(sub { sent() == 1 }, 'delivered');
+is(scalar received(), 1, 'once');
+
+
+
+=== TEST 6: quit while a POST is under way
+--- catalog
+    flush_interval 50ms;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+mock_set(delay => 1, times => 1);
+collect(click(1));
+wait_for(sub { mock() == 1 }, 'under way');
+my $pid = nginx_pid();
+kill 'QUIT', $pid;
+wait_for(sub { gone($pid) }, 'gone', 5);
+is(sent(), 1, 'acknowledged before');
+is(scalar events(), 0);
+
+
+
+=== TEST 7: quit while a POST never ends
+--- catalog
+    flush_interval 50ms;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+mock_set(hang => 1, times => 1);
+collect(click(1), click(2));
+wait_for(sub { mock() == 1 }, 'under way');
+my ($pid, $start) = (nginx_pid(), time);
+kill 'QUIT', $pid;
+wait_for(sub { gone($pid) }, 'gone', 12);
+my $seconds = time - $start;
+ok($seconds < 10, "within 10 s: $seconds");
+is(scalar events(), 2, 'kept');
+my $rows = redis('XPENDING', Refine::key('events'), 'refine', '-', '+', 10);
+is(scalar(grep { $_->[2] >= 89000 } @$rows), 2,
+   'given back: the next takeover has them at once');
+is(scalar(grep { $_->[3] == 0 } @$rows), 2, 'the attempt does not count');
+
+
+
+=== TEST 8: quit during an outage
+--- catalog
+    flush_interval 50ms;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+mock_set(status => 503, headers => { 'Retry-After' => 60 });
+collect(click(1));
+wait_for(sub { log_lines(qr/backs off/) }, 'an outage');
+my ($pid, $start) = (nginx_pid(), time);
+kill 'QUIT', $pid;
+wait_for(sub { gone($pid) }, 'gone', 12);
+$seconds = time - $start;
+ok($seconds < 5, "soon: $seconds");
+my $rows = redis('XPENDING', Refine::key('events'), 'refine', '-', '+', 10);
+is(scalar(grep { $_->[2] >= 89000 } @$rows), 1, 'given back');
+
+
+
+=== TEST 9: reload while a POST is under way
+--- catalog
+    flush_interval 50ms;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+mock_set(delay => 1, times => 1);
+collect(click(1));
+wait_for(sub { mock() == 1 }, 'under way');
+ok(reload() < 5, 'not held');
+collect(click(2));
+wait_for(sub { sent() == 2 }, 'both delivered');
+is(scalar received(), 2, 'once');
+
+
+
+=== TEST 10: idle connections to Redis and Refine hold no old worker
+--- catalog
+    flush_interval 50ms;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+spread(1 .. 10);
+wait_for(sub { sent() == 10 }, 'delivered');
+my $seconds = reload();
+ok($seconds < 5, "gone in $seconds s");
+is(scalar log_lines(qr/open socket/), 0);
+
+
+
+=== TEST 11: the state of delivery survives a reload, a new key ends a hold
+--- catalog
+    flush_interval 50ms;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /refine/control { refine_control; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+mock_set(status => 401);
+collect(click(1));
+wait_for(sub { log_lines(qr/is held/) }, 'held');
+mock_set();
+my $posts = () = mock();
+reload();
+is(control('flush')->{status}, 409, 'still held');
+is(scalar(() = mock()), $posts);
+mock_set(status => 401);
+reload(sub { s/api_key          k;/api_key          l;/ or die 'no key' });
+wait_for(sub { mock() > $posts }, 'tried with the new key at once');
+is((mock())[-1]{headers}{REFINE_API_KEY}, 'l');
+wait_for(sub { log_lines(qr/is held/) == 2 }, 'held anew');
+mock_set();
+reload(sub { s/api_key          l;/api_key          k;/ or die 'no key' });
+wait_for(sub { delivered() == 1 }, 'delivered with the right one');
+
+
+
+=== TEST 12: what Refine took once is remembered over a reload
+--- catalog
+    flush_interval 50ms;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+collect(click(1));
+wait_for(sub { delivered() == 1 }, 'delivered');
+reload();
+mock_set(status => 422, match => '"bad"');
+collect(click(2, itemId => 'bad'));
+wait_for(sub { dead() == 1 }, 'a dead letter, and no hold');
+is(scalar log_lines(qr/is held/), 0);

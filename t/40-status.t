@@ -1,0 +1,296 @@
+# Tests for refine_status: the JSON, the law of conservation, Redis away.
+
+use lib 't/lib';
+use Test::Nginx::Socket 'no_plan';
+use Refine;
+use JSON::PP;
+
+our $CLICK = '{"type":"click","serveId":"s1","itemId":"a","position":0}';
+
+sub status { decode_json(get($_[0] // '/s')->{body}) }
+
+# accepted = sent + failed + dropped + queued + retrying
+
+sub conserved {
+    my ($m, $what) = @_;
+
+    my $dropped = 0;
+    $dropped += $_ for values %{ $m->{dropped} };
+    is($m->{accepted}, $m->{sent} + $m->{failed} + $dropped + $m->{queued}
+                       + $m->{retrying}, "conserved: $what");
+}
+
+run_tests();
+
+__DATA__
+
+=== TEST 1: everything is there, also what is zero
+--- catalog
+    flush_interval 1h;
+--- config
+    location = /s { refine_status; }
+    location = /c { refine_collect; }
+--- request
+GET /s
+--- response_headers
+Content-Type: application/json
+Cache-Control: no-store
+--- check
+my $s = status();
+like($s->{version}, qr/^\d+\.\d+\.\d+$/);
+is_deeply([keys %{ $s->{catalogs} }], ['shop']);
+my $m = $s->{catalogs}{shop};
+for my $name (qw(queued sent failed retrying accepted duplicates dead bytes
+                 oldestAgeMs deadTrimmed))
+{
+    is($m->{$name}, 0, $name);
+}
+my $zero = sub { +{ map { $_ => 0 } @_ } };
+is_deeply($m->{rejected}, $zero->(qw(method origin encoding too_large too_many
+    not_json not_event type missing invalid duplicate_field queue_full
+    unavailable aborted)));
+is_deeply($m->{dropped}, $zero->(qw(disabled consent)));
+is_deeply($m->{events}, $zero->(qw(items_served click view add_to_cart
+                                   purchase)));
+is($m->{serves}{logged}, 0);
+is($m->{serves}{skipped}{cacheable}, 0);
+is($m->{serves}{skipped}{serve_buffer}, 0);
+is_deeply($m->{redis}, { state => 'up' });
+is($m->{refine}{state}, 'unknown', 'nothing was sent yet');
+is($m->{refine}{lastStatus}, 0);
+is_deeply($m->{refine}{rate},
+          { limit => undef, remaining => undef, reset => undef });
+ok(!$m->{paused});
+ok(!$m->{stale});
+conserved($m, 'nothing');
+unlike(get('/s')->{body}, qr/api_key|"k"/, 'the key is not shown');
+
+
+
+=== TEST 2: what was collected
+--- catalog
+    flush_interval 1h;
+--- config
+    location = /s { refine_status json; }
+    location = /c { refine_collect; }
+--- request
+POST /c
+[{"type":"click","serveId":"s1","itemId":"a","position":0},{"type":"view","serveId":"s1","itemId":"a","position":0},{"type":"click"}]
+--- error_code: 200
+--- check
+my $m = status()->{catalogs}{shop};
+is($m->{accepted}, 2);
+is($m->{queued}, 2);
+is($m->{events}{click}, 1);
+is($m->{events}{view}, 1);
+is($m->{rejected}{missing}, 1);
+cmp_ok($m->{bytes}, '>', 200);
+conserved($m, 'queued');
+post('/c', $CLICK);
+wait_for(sub { status()->{catalogs}{shop}{queued} == 3 },
+         'read again after a second', 3);
+cmp_ok(status()->{catalogs}{shop}{oldestAgeMs}, '>', 500);
+
+
+
+=== TEST 3: through delivery, the law holds in every answer
+--- catalog
+    flush_interval 100ms;
+--- config
+    location = /s { refine_status; }
+    location = /c { refine_collect; }
+--- request
+POST /c
+{"type":"click","serveId":"s1","itemId":"a","position":0}
+--- error_code: 204
+--- check
+my $end = Time::HiRes::time() + 3;
+while (Time::HiRes::time() < $end) {
+    post('/c', "[$CLICK,$CLICK]");
+    my $m = status()->{catalogs}{shop};
+    conserved($m, "$m->{accepted} accepted") if !$m->{stale};
+    Time::HiRes::sleep(0.1);
+}
+wait_for(sub {
+    my $m = status()->{catalogs}{shop};
+    $m->{sent} == $m->{accepted} && $m->{queued} == 0 && $m->{sent} > 10
+}, 'all sent');
+my $m = status()->{catalogs}{shop};
+is($m->{refine}{state}, 'up');
+is($m->{refine}{lastStatus}, 200);
+is($m->{bytes}, 0);
+is($m->{oldestAgeMs}, 0);
+
+
+
+=== TEST 4: Refine fails
+--- catalog
+    flush_interval 100ms;
+--- config
+    location = /s { refine_status; }
+    location = /c { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+mock_set(status => 503, headers => { 'X-RateLimit-Limit' => '100',
+         'X-RateLimit-Remaining' => '0', 'X-RateLimit-Reset' => CORE::time + 60 });
+post('/c', $CLICK);
+wait_for(sub { status()->{catalogs}{shop}{refine}{state} eq 'backoff' },
+         'an outage');
+my $m = status()->{catalogs}{shop};
+is($m->{refine}{lastStatus}, 503);
+cmp_ok($m->{refine}{retryAt}, '>', 1000 * (CORE::time - 60));
+conserved($m, 'outage');
+
+
+
+=== TEST 5: Redis is away
+--- catalog
+    flush_interval 1h;
+--- config
+    location = /s { refine_status; }
+    location = /c { refine_collect; }
+--- request
+POST /c
+{"type":"click","serveId":"s1","itemId":"a","position":0}
+--- error_code: 204
+--- check
+is(status()->{catalogs}{shop}{accepted}, 1);
+redis_kill();
+post('/c', $CLICK);
+wait_for(sub { status()->{catalogs}{shop}{stale} }, 'stale');
+my $m = status()->{catalogs}{shop};
+is($m->{accepted}, 1, 'the last values');
+is($m->{redis}{state}, 'down');
+redis_start();
+wait_for(sub { !status()->{catalogs}{shop}{stale} }, 'fresh again');
+is(status()->{catalogs}{shop}{redis}{state}, 'up');
+
+
+
+=== TEST 6: Redis does not answer; clients that do not wait
+--- catalog
+    flush_interval 1h;
+    queue_timeout 500ms;
+--- config
+    location = /s { refine_status; }
+    location = /c { refine_collect; }
+--- request
+POST /c
+{"type":"click","serveId":"s1","itemId":"a","position":0}
+--- error_code: 204
+--- check
+redis_pause();
+for (1 .. 10) {
+    my $socket = IO::Socket::INET->new('127.0.0.1:' . http_port());
+    print {$socket} "GET /s HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    $socket->flush;
+    Time::HiRes::sleep(0.01);
+    CORE::close($socket);
+}
+my $m = status()->{catalogs}{shop};
+ok($m->{stale}, 'answered all the same');
+redis_resume();
+wait_for(sub { !status()->{catalogs}{shop}{stale} }, 'fresh again');
+
+
+
+=== TEST 7: never seen a Redis
+--- http_config
+    refine_catalog shop {
+        organization_id o; catalog_id $TEST_NGINX_CATALOG; api_key secret1;
+        endpoint http://unix:$TEST_NGINX_MOCK:/events;
+        queue redis://user:secret2@127.0.0.1:1/0;
+    }
+    refine shop;
+--- config
+    location = /s { refine_status; }
+--- request
+GET /s
+--- response_body_like: "accepted":0,.*"stale":true
+--- check
+unlike(get('/s')->{body}, qr/secret/);
+
+
+
+=== TEST 8: several catalogs
+--- http_extra
+    refine_catalog "b-2" {
+        organization_id o; catalog_id b_$TEST_NGINX_CATALOG; api_key k;
+        endpoint http://unix:$TEST_NGINX_MOCK:/events; flush_interval 1h;
+        queue redis://unix:$TEST_NGINX_REDIS;
+    }
+    refine_catalog away {
+        organization_id o; catalog_id c_$TEST_NGINX_CATALOG; api_key k;
+        endpoint http://unix:$TEST_NGINX_MOCK:/events; flush_interval 1h;
+        queue redis://127.0.0.1:1;
+    }
+--- catalog
+    flush_interval 1h;
+--- config
+    location = /s { refine_status; }
+    location = /c { refine_collect; }
+    location = /b { refine b-2; refine_collect; }
+--- request
+POST /b
+[{"type":"click","serveId":"s1","itemId":"a","position":0},{"type":"click","serveId":"s1","itemId":"a","position":0}]
+--- error_code: 204
+--- check
+post('/c', $CLICK);
+my $c = status()->{catalogs};
+is(CORE::join(' ', sort keys %$c), 'away b-2 shop');
+is($c->{shop}{accepted}, 1);
+is($c->{'b-2'}{accepted}, 2);
+ok(!$c->{shop}{stale});
+ok($c->{away}{stale});
+
+
+
+=== TEST 9: methods
+--- catalog
+    flush_interval 1h;
+--- config
+    location = /s { refine_status; }
+--- request
+POST /s
+x
+--- error_code: 405
+--- response_headers
+Allow: GET, HEAD
+--- response_body
+{"error":"the method must be GET or HEAD"}
+--- check
+my $r = request('HEAD', '/s');
+is($r->{status}, 200);
+cmp_ok($r->{headers}{'content-length'}, '>', 500);
+is($r->{body}, '');
+$r = request('GET', '/s', 'a body');
+is($r->{status}, 200, 'a body is passed over');
+
+
+
+=== TEST 10: pipelined, with bodies
+--- catalog
+    flush_interval 1h;
+--- config
+    location = /s { refine_status; }
+--- request
+GET /s
+--- check
+my $socket = IO::Socket::INET->new('127.0.0.1:' . http_port());
+my $one = "GET /s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabc";
+print {$socket} $one x 9, "GET /s HTTP/1.0\r\nHost: localhost\r\n\r\n";
+my $all = CORE::join '', CORE::readline($socket);
+is(scalar(() = $all =~ m{^HTTP/1.1 200}mg), 10);
+
+
+
+=== TEST 11: a parameter that is unknown
+--- config
+    location = /s { refine_status prometheus; }
+--- must_die
+--- error_log
+invalid parameter "prometheus" of refine_status, it must be "json" or "any"
+--- suppress_stderr
