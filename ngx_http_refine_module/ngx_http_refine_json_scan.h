@@ -1,7 +1,8 @@
 
 /*
- * Level 0: the states and byte scanners of ngx_http_refine_json.c and of nothing else;
- * they read 16 bytes at a time where SSE2 is there, and never beyond "last".
+ * Level 0: the states and byte scanners of ngx_http_refine_json.c and of
+ * nothing else; they read 16 bytes at a time where SSE2 is there, and never
+ * beyond "last".
  */
 
 

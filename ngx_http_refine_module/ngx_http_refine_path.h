@@ -102,7 +102,8 @@ void ngx_http_refine_path_init(ngx_http_refine_path_match_t *m,
 
 /*
  * The handler runs within this call, for every match in the order of the
- * text; of members of one name in an object the first one counts.  NGX_ERROR: not JSON, or no memory.
+ * text; of the members of one name in an object the first one counts.
+ * NGX_ERROR: not JSON, or no memory.
  */
 ngx_int_t ngx_http_refine_path_feed(ngx_http_refine_path_match_t *m,
     u_char *p, size_t len);

@@ -1,9 +1,9 @@
 
 /*
  * 64 bytes at a time: a bit for each quote, backslash and bracket; the bytes
- * within strings are the prefix xor of the quotes, so only brackets that count
- * are visited, and no byte decides a branch.  The technique is that of Langdale and
- * Lemire, "Parsing Gigabytes of JSON per Second", 2019.
+ * within strings are the prefix xor of the quotes, so that only the brackets
+ * that count are visited.  The technique is that of Langdale and Lemire,
+ * "Parsing Gigabytes of JSON per Second", 2019.
  */
 
 

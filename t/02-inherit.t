@@ -160,6 +160,20 @@ conf_bad('refine_collect twice',
          "$shop refine shop; server { location /x { refine_collect; "
          . 'refine_collect; } }', '"refine_collect" directive is duplicate');
 
+conf_bad('refine_collect with a parameter',
+         "$shop refine shop; server { location /x { refine_collect click; } }",
+         'invalid parameter "click", refine_collect takes no parameters');
+
+# --- refine_status, refine_control: no catalog is needed
+
+conf_good("$_ any", "server { location /x { $_ any; } }")
+    for 'refine_status', 'refine_status json', 'refine_control';
+conf_bad('refine_status html', 'server { location /x { refine_status html; } }',
+         'invalid parameter "html" of refine_status, it must be "json" or "any"');
+conf_bad('refine_control json',
+         'server { location /x { refine_control json; } }',
+         'invalid parameter "json" of refine_control, it must be "any"');
+
 run_tests();
 
 __DATA__
