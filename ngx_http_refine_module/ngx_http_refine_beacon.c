@@ -98,7 +98,7 @@ ngx_http_refine_beacon_json(ngx_http_refine_beacon_t *beacon, ngx_pool_t *pool,
         != NGX_OK)
     {
         (void) ngx_http_refine_beacon_refuse(beacon, NGX_HTTP_BAD_REQUEST, "",
-                                          "", NGX_HTTP_REFINE_REJECTED_NOT_JSON);
+                   "", NGX_HTTP_REFINE_REJECTED_NOT_JSON);
 
         len = sizeof("not JSON:  at byte ") - 1 + ngx_strlen(error)
               + NGX_SIZE_T_LEN;

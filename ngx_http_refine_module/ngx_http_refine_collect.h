@@ -1,6 +1,6 @@
 
 /*
- * Level 7: refine_collect, the endpoint that takes the browser's events.
+ * Level 6: refine_collect, the endpoint that takes the browser's events.
  * design: 3.1.
  *
  * What it leaves in $refine_outcome:
@@ -12,7 +12,6 @@
  *     rejected      nothing was acceptable
  *     full          max_queue_size is reached
  *     unavailable   Redis is away, too slow, or refused
- *     aborted       the request's body did not arrive
  */
 
 

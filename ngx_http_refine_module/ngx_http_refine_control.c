@@ -70,6 +70,8 @@ struct ngx_http_refine_control_s {
 
 
 static ngx_int_t ngx_http_refine_control_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_refine_control_start(
+    ngx_http_refine_control_t *control);
 static const char *ngx_http_refine_control_args(
     ngx_http_refine_control_t *control);
 static ngx_int_t ngx_http_refine_control_next(ngx_http_request_t *r,
@@ -101,9 +103,7 @@ static void ngx_http_refine_control_cleanup(void *data);
 static ngx_int_t
 ngx_http_refine_control_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                    rc;
     const char                  *error;
-    ngx_http_cleanup_t          *cln;
     ngx_http_refine_control_t   *control;
     ngx_http_refine_loc_conf_t  *lcf;
 
@@ -126,9 +126,7 @@ ngx_http_refine_control_handler(ngx_http_request_t *r)
     }
 
     control = ngx_pcalloc(r->pool, sizeof(ngx_http_refine_control_t));
-    cln = ngx_http_cleanup_add(r, 0);
-
-    if (control == NULL || cln == NULL) {
+    if (control == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -145,9 +143,27 @@ ngx_http_refine_control_handler(ngx_http_request_t *r)
         return ngx_http_refine_answer_error(r, NGX_HTTP_BAD_REQUEST, error);
     }
 
+    return ngx_http_refine_control_start(control);
+}
+
+
+static ngx_int_t
+ngx_http_refine_control_start(ngx_http_refine_control_t *control)
+{
+    ngx_int_t            rc;
+    ngx_http_cleanup_t  *cln;
+    ngx_http_request_t  *r;
+
+    r = control->request;
+
     rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
     cln->handler = ngx_http_refine_control_cleanup;

@@ -1,6 +1,6 @@
 
 /*
- * Level 7: refine_control: flush, pause, resume.  design: 3.5.
+ * Level 6: refine_control: flush, pause, resume.  design: 3.5.
  */
 
 

@@ -2,7 +2,7 @@
 #include "ngx_http_refine_flush_core.h"
 
 
-#define NGX_HTTP_REFINE_FLUSH_POLL       250    /* ms, while something is held */
+#define NGX_HTTP_REFINE_FLUSH_POLL       250    /* ms, while holding batches */
 #define NGX_HTTP_REFINE_FLUSH_DOWN_POLL  1000   /* while another one probes */
 #define NGX_HTTP_REFINE_FLUSH_JITTER     20
 
@@ -11,6 +11,8 @@
 #define NGX_HTTP_REFINE_FLUSH_QUIT_REST  1000   /* to give back and store */
 
 
+static ngx_http_refine_flush_t *ngx_http_refine_flush_create(
+    ngx_http_refine_catalog_t *catalog, ngx_log_t *log);
 static void ngx_http_refine_flush_cleanup(void *data);
 static void ngx_http_refine_flush_notify(void *data);
 static void ngx_http_refine_flush_timer(ngx_event_t *ev);
@@ -29,8 +31,6 @@ ngx_int_t
 ngx_http_refine_flush_start(ngx_http_refine_catalog_t *catalog,
     ngx_cycle_t *cycle)
 {
-    ngx_pool_t                 *pool;
-    ngx_event_t                *ev;
     ngx_pool_cleanup_t         *cln;
     ngx_http_refine_flush_t    *flush;
     ngx_http_refine_circuit_t  *circuit;
@@ -44,55 +44,15 @@ ngx_http_refine_flush_start(ngx_http_refine_catalog_t *catalog,
         return NGX_ERROR;
     }
 
-    pool = ngx_create_pool(2048, cycle->log);
-    if (pool == NULL) {
-        return NGX_ERROR;
-    }
-
-    flush = ngx_pcalloc(pool, sizeof(ngx_http_refine_flush_t));
+    flush = ngx_http_refine_flush_create(catalog, cycle->log);
     if (flush == NULL) {
-        ngx_destroy_pool(pool);
-        return NGX_ERROR;
-    }
-
-    flush->catalog = catalog;
-    flush->pool = pool;
-    flush->log = cycle->log;
-    flush->line_size = 512;
-    flush->bytes = NGX_HTTP_REFINE_BATCH_BYTES;
-
-    /* a single process may have two of a catalog after a reload */
-    flush->who = (uint64_t) ngx_pid << 32 | ((uint32_t) ngx_random() | 1);
-
-    ngx_queue_init(&flush->batches);
-
-    flush->dummy.fd = (ngx_socket_t) -1;
-
-    ev = &flush->timer;
-    ev->handler = ngx_http_refine_flush_timer;
-    ev->data = &flush->dummy;
-    ev->log = cycle->log;
-    ev->cancelable = 1;
-
-    flush->dummy.data = flush;
-
-    if (ngx_http_refine_flush_prepare(flush) != NGX_OK) {
-        ngx_destroy_pool(pool);
-        return NGX_ERROR;
-    }
-
-    flush->http = ngx_http_refine_http_create(&catalog->endpoint,
-                                              catalog->max_in_flight,
-                                              cycle->log);
-    if (flush->http == NULL) {
-        ngx_destroy_pool(pool);
         return NGX_ERROR;
     }
 
     catalog->store = ngx_http_refine_queue_create(&catalog->queue, cycle->log);
     if (catalog->store == NULL) {
         ngx_http_refine_http_destroy(flush->http);
-        ngx_destroy_pool(pool);
+        ngx_destroy_pool(flush->pool);
         return NGX_ERROR;
     }
 
@@ -103,10 +63,6 @@ ngx_http_refine_flush_start(ngx_http_refine_catalog_t *catalog,
     cln->handler = ngx_http_refine_flush_cleanup;
     cln->data = catalog;
 
-    flush->watch.notify = ngx_http_refine_flush_notify;
-    flush->watch.data = flush;
-    flush->watch.wanted = catalog->batch_size;
-
     ngx_http_refine_queue_watch(catalog->store, &flush->watch);
 
     circuit = ngx_http_refine_shared_lock(catalog->zone);
@@ -116,6 +72,66 @@ ngx_http_refine_flush_start(ngx_http_refine_catalog_t *catalog,
     ngx_http_refine_flush_run(flush);
 
     return NGX_OK;
+}
+
+
+static ngx_http_refine_flush_t *
+ngx_http_refine_flush_create(ngx_http_refine_catalog_t *catalog,
+    ngx_log_t *log)
+{
+    ngx_pool_t               *pool;
+    ngx_http_refine_flush_t  *flush;
+
+    pool = ngx_create_pool(2048, log);
+    if (pool == NULL) {
+        return NULL;
+    }
+
+    flush = ngx_pcalloc(pool, sizeof(ngx_http_refine_flush_t));
+    if (flush == NULL) {
+        goto failed;
+    }
+
+    flush->catalog = catalog;
+    flush->pool = pool;
+    flush->log = log;
+    flush->line_size = 512;
+    flush->bytes = NGX_HTTP_REFINE_BATCH_BYTES;
+
+    /* a single process may have two of a catalog after a reload */
+    flush->who = (uint64_t) ngx_pid << 32 | ((uint32_t) ngx_random() | 1);
+
+    ngx_queue_init(&flush->batches);
+
+    flush->watch.notify = ngx_http_refine_flush_notify;
+    flush->watch.data = flush;
+    flush->watch.wanted = catalog->batch_size;
+
+    flush->dummy.fd = (ngx_socket_t) -1;
+    flush->dummy.data = flush;
+
+    flush->timer.handler = ngx_http_refine_flush_timer;
+    flush->timer.data = &flush->dummy;
+    flush->timer.log = log;
+    flush->timer.cancelable = 1;
+
+    if (ngx_http_refine_flush_prepare(flush) != NGX_OK) {
+        goto failed;
+    }
+
+    flush->http = ngx_http_refine_http_create(&catalog->endpoint,
+                                              catalog->max_in_flight, log);
+    if (flush->http == NULL) {
+        goto failed;
+    }
+
+    return flush;
+
+failed:
+
+    ngx_destroy_pool(pool);
+
+    return NULL;
 }
 
 

@@ -24,7 +24,7 @@ ngx_int_t ngx_http_refine_flush_start(ngx_http_refine_catalog_t *catalog,
 /* delivers what is queued now, without waiting for the interval */
 void ngx_http_refine_flush_now(ngx_http_refine_catalog_t *catalog);
 
-/* after a pause was set (1) or ended (0); the end also ends a backoff or hold */
+/* after a pause was set (1) or ended (0), which ends a backoff or hold, too */
 void ngx_http_refine_flush_pause(ngx_http_refine_catalog_t *catalog,
     ngx_uint_t pause);
 

@@ -516,7 +516,6 @@ ngx_http_refine_flush_act(ngx_http_refine_flush_t *flush,
         break;
 
     case NGX_HTTP_REFINE_ACTION_HOLD_ASIDE:
-        batch->refused = 0;
         ngx_http_refine_flush_aside(flush, batch);
         break;
 

@@ -1,6 +1,6 @@
 
 /*
- * Level 6: who may send events, see the status, use the control.
+ * Level 5: who may send events, see the status, use the control.
  */
 
 

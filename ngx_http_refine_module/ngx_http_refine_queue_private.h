@@ -19,7 +19,7 @@
 
 
 #define NGX_HTTP_REFINE_QUEUE_TICK         1000
-#define NGX_HTTP_REFINE_QUEUE_EXIT_TICKS   10
+#define NGX_HTTP_REFINE_QUEUE_EXIT_TICKS   8
 #define NGX_HTTP_REFINE_QUEUE_DEAD         100000
 #define NGX_HTTP_REFINE_QUEUE_MAX_LATER    65536
 #define NGX_HTTP_REFINE_QUEUE_ID           48      /* of a stream, at most */

@@ -1,6 +1,6 @@
 
 /*
- * Level 7: refine_status: the metrics as JSON.  design: 3.5.
+ * Level 6: refine_status: the metrics as JSON.  design: 3.5.
  */
 
 

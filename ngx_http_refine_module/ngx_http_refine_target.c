@@ -145,19 +145,22 @@ ngx_http_refine_target_addrs(ngx_conf_t *cf, ngx_http_refine_target_t *target,
     target->addrs = NULL;
     target->naddrs = 0;
 
+    /* a resolver is asked at each connect; a start waits for no DNS then */
+
+    if (target->resolver != NULL) {
+        return NGX_OK;
+    }
+
     if (!target->numeric && ngx_inet_resolve_host(cf->pool, u) != NGX_OK) {
 
         if (u->err == NULL) {
             return NGX_ERROR;
         }
 
-        if (target->resolver == NULL) {
-            ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
-                               "%s in \"%V\" and no resolver is configured: "
-                               "nothing can be sent there before a reload",
-                               u->err, &target->name);
-        }
-
+        ngx_conf_log_error(NGX_LOG_WARN, cf, 0,
+                           "%s in \"%V\" and no resolver is configured: "
+                           "nothing can be sent there before a reload",
+                           u->err, &target->name);
         return NGX_OK;
     }
 

@@ -41,7 +41,7 @@ typedef struct {
  * Fills in name, host, port, numeric and addrs.  text is host[:port],
  * [v6][:port] or unix:PATH; it is copied.  resolver is the location's (NULL
  * when none is configured, http/ngx_http_core_module.c:ngx_http_core_resolver).
- * With a resolver, addrs serve only when the resolver knows no answer.
+ * With a resolver a name is resolved at each connect, and not here.
  *
  * Without one a name that does not resolve is a warning, and resolved again
  * by a later reload only.  A malformed address is logged as an error of the

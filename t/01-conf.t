@@ -308,6 +308,16 @@ conf_bad('refine_collect in http', block('') . 'refine shop; refine_collect;',
 
 conf_good('nothing at all', '');
 
+# a name that does not resolve: found at the start without a resolver, and
+# only at the connect with one
+
+conf_good('a name that nobody knows', block('endpoint http://nosuch.invalid/;'),
+          qr/"nosuch\.invalid:80" and no resolver is configured/);
+conf_good('the same with a resolver',
+          "resolver 127.0.0.1:9;\n" . block('endpoint http://nosuch.invalid/;'));
+conf_good('a resolver further down',
+          block('endpoint http://nosuch.invalid/;') . "resolver 127.0.0.1:9;\n");
+
 run_tests();
 
 __DATA__

@@ -144,15 +144,16 @@ my @bad = ('', ' ', '<!DOCTYPE html><html><body>503</body></html>',
            '{"results":[]} x', '{"a":1}{"b":2}', "{'a':1}", '{"a":NaN}', '{"a":01}',
            "{\"a\":\"\xff\"}", "{\"a\":\"b\nc\"}", '[' x 65 . ']' x 65,
            "\xfe\xff\0{\0}", "callback({})");
+my $n = 0;
 for my $i (0 .. $#bad) {
     reply('bad', $bad[$i]);
     for my $args ('', '?step=1') {
         my $r = get("/s/bad$args");
         is($r->{status}, 200);
         is($r->{body}, $bad[$i], "bad body $i unchanged");
+        skipped('not_json', ++$n);
     }
 }
-skipped('not_json', 2 * @bad);
 is(total_skipped(), 2 * @bad);
 is(scalar events(), 0);
 is(scalar(grep { !/ \[(?:notice|info)\] /} log_lines(qr/refine/)), 0, 'no log lines');

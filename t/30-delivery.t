@@ -172,7 +172,8 @@ wait_for(sub { events() == 0 }, 'acknowledged');
     location = /refine/collect { refine_collect; }
     location = /t { return 204; }
 --- init
-Refine::redis('XADD', 'refine:{' . Refine::catalog() . '}:events', '*', 'e', '"x"');
+Refine::redis('XADD', 'refine:{' . Refine::catalog() . '}:events', '*',
+              'e', '"x"');
 --- request
 GET /t
 --- error_code: 204

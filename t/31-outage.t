@@ -82,7 +82,8 @@ for my $told ([status => 408], [status => 425], [status => 429],
     mock_set(@$told, times => 1);
     collect(click(++$n));
     wait_for(sub { mock() > $posts }, "@$told");
-    wait_for(sub { control('resume'); delivered() >= $n }, "delivered after @$told");
+    wait_for(sub { control('resume'); delivered() >= $n },
+             "delivered after @$told");
 }
 is(scalar unique(delivered()), $n);
 is(scalar dead(), 0);

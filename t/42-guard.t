@@ -55,12 +55,12 @@ Host: shop.example
 {"error":"Host must be localhost or an IP address"}
 --- check
 for my $host ('evil.example', 'localhost.evil.example', '127.0.0.1.evil.example',
-              '1.2.3', '127.0.0.1.', '[::1]x', 'localhos')
+              '1.2.3', '[shop.example]', 'localhos')
 {
     my $r = get('/s', Host => $host);
-    ok($r->{status} == 403 || $r->{status} == 400 || $host =~ /\.$/, $host);
+    ok($r->{status} == 403 || $r->{status} == 400, $host);
     $r = control(@C, Host => $host);
-    ok($r->{status} == 403 || $r->{status} == 400 || $host =~ /\.$/);
+    ok($r->{status} == 403 || $r->{status} == 400);
 }
 my $socket = IO::Socket::INET->new('127.0.0.1:' . http_port());
 print {$socket} "GET /s HTTP/1.0\r\n\r\n";
@@ -134,16 +134,12 @@ is(control(@C, 'X-Real' => '::1')->{status}, 200);
 === TEST 5: from another address
 --- catalog
     flush_interval 1h;
---- http_extra
-    server {
-        listen 0.0.0.0:$TEST_NGINX_RAND_PORT_1;
-        location = /s { refine_status; }
-        location = /x { refine_control; }
-        location = /any { refine_status any; }
-        set_real_ip_from 0.0.0.0/0;
-        real_ip_header X-Real;
-    }
 --- config
+    set_real_ip_from 0.0.0.0/0;
+    real_ip_header X-Real;
+    location = /s { refine_status; }
+    location = /x { refine_control; }
+    location = /any { refine_status any; }
     location = /t { return 204; }
 --- request
 GET /t
@@ -153,8 +149,7 @@ my $udp = IO::Socket::INET->new(Proto => 'udp', PeerAddr => '192.0.2.1:9');
 my $address = $udp ? $udp->sockhost : '';
 SKIP: {
     skip 'this machine has only loopback', 4 if $address !~ /^(?!127\.)\d/;
-    my $port = $ENV{TEST_NGINX_RAND_PORT_1};
-    my $to = sub { IO::Socket::INET->new("$address:$port") };
+    my $to = sub { IO::Socket::INET->new("$address:" . http_port()) };
     is(get('/s', Socket => $to->())->{status}, 403);
     is(get('/s', Socket => $to->(), 'X-Real' => '127.0.0.1')->{status}, 403,
        'whatever realip makes of it');

@@ -10,8 +10,10 @@ use JSON::PP;
 use Refine;
 use Test::More;
 
-our @EXPORT = qw(click line collect received delivered unique sent flush_now control
-                 encode_json decode_json);
+our @EXPORT = qw(
+    click line collect received delivered unique sent flush_now control
+    encode_json decode_json
+);
 
 
 sub click {
