@@ -258,8 +258,12 @@ ngx_http_refine_beacon_check(ngx_http_refine_beacon_t *beacon,
             return NGX_ERROR;
         }
 
-        if (ngx_http_refine_set_add(&set, ev->id.data, ev->id.len) != NGX_OK
-            || (zone && ngx_http_refine_shared_seen(zone, &ev->id)))
+        /* an id that was made here is known to nobody else */
+
+        if (!ev->made
+            && (ngx_http_refine_set_add(&set, ev->id.data, ev->id.len)
+                != NGX_OK
+                || (zone && ngx_http_refine_shared_seen(zone, &ev->id))))
         {
             beacon->duplicates++;
             continue;

@@ -52,6 +52,8 @@ static ngx_int_t ngx_http_refine_collect_accept(
     ngx_http_refine_collect_t *collect, const char *outcome);
 static ngx_int_t ngx_http_refine_collect_drop(
     ngx_http_refine_collect_t *collect);
+static ngx_int_t ngx_http_refine_collect_done(
+    ngx_http_refine_collect_t *collect);
 static ngx_int_t ngx_http_refine_collect_refuse(
     ngx_http_refine_collect_t *collect, ngx_uint_t status, const char *error,
     ngx_http_refine_counter_e reason);
@@ -65,12 +67,17 @@ static ngx_int_t ngx_http_refine_collect_answer(
 static ngx_int_t ngx_http_refine_collect_log(ngx_http_request_t *r);
 
 
+/* the outcome while the body is being read */
+static const char  ngx_http_refine_collect_aborted[] = "aborted";
+
+
 static ngx_int_t
 ngx_http_refine_collect_handler(ngx_http_request_t *r)
 {
     ngx_int_t                    rc;
     ngx_uint_t                   status;
     const char                  *error;
+    ngx_http_refine_ctx_t       *ctx;
     ngx_http_refine_collect_t   *collect;
     ngx_http_refine_loc_conf_t  *lcf;
     ngx_http_refine_counter_e    reason;
@@ -105,6 +112,12 @@ ngx_http_refine_collect_handler(ngx_http_request_t *r)
         return ngx_http_refine_collect_preflight(r);
     }
 
+    ctx = ngx_http_refine_ctx_get(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx->outcome = ngx_http_refine_collect_aborted;
     r->request_body_in_single_buf = 1;
 
     rc = ngx_http_read_client_request_body(r, ngx_http_refine_collect_body);
@@ -470,8 +483,10 @@ ngx_http_refine_collect_stored(void *data, ngx_http_refine_stored_e rc)
     if (rc == NGX_HTTP_REFINE_STORED) {
 
         for (i = 0; i < beacon->nevents; i++) {
-            ngx_http_refine_shared_remember(collect->catalog->zone,
-                                            &beacon->events[i].id);
+            if (!beacon->events[i].made) {
+                ngx_http_refine_shared_remember(collect->catalog->zone,
+                                                &beacon->events[i].id);
+            }
         }
 
         status = ngx_http_refine_collect_accept(collect,
@@ -507,9 +522,6 @@ static ngx_int_t
 ngx_http_refine_collect_accept(ngx_http_refine_collect_t *collect,
     const char *outcome)
 {
-    ngx_http_refine_beacon_t  *beacon;
-
-    beacon = &collect->beacon;
     collect->ctx->outcome = outcome;
 
     if (ngx_http_refine_identity_renew(collect->request, collect->catalog,
@@ -519,29 +531,20 @@ ngx_http_refine_collect_accept(ngx_http_refine_collect_t *collect,
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (beacon->nrejected == 0) {
-        return ngx_http_refine_answer(collect->request, NGX_HTTP_NO_CONTENT,
-                                      NULL);
-    }
-
-    return ngx_http_refine_collect_answer(collect, NGX_HTTP_OK,
-                                          beacon->total - beacon->nrejected);
+    return ngx_http_refine_collect_done(collect);
 }
 
 
 static ngx_int_t
 ngx_http_refine_collect_drop(ngx_http_refine_collect_t *collect)
 {
-    ngx_http_refine_beacon_t  *beacon;
-
     static ngx_str_t  disabled = ngx_string("disabled");
 
-    beacon = &collect->beacon;
     collect->ctx->outcome = "dropped";
 
     ngx_http_refine_queue_count(collect->catalog->store,
                                 NGX_HTTP_REFINE_DROPPED_DISABLED,
-                                beacon->nevents);
+                                collect->beacon.nevents);
 
     if (ngx_http_refine_header_add(collect->request, "X-Refine-Dropped",
                                    &disabled)
@@ -549,6 +552,17 @@ ngx_http_refine_collect_drop(ngx_http_refine_collect_t *collect)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
+
+    return ngx_http_refine_collect_done(collect);
+}
+
+
+static ngx_int_t
+ngx_http_refine_collect_done(ngx_http_refine_collect_t *collect)
+{
+    ngx_http_refine_beacon_t  *beacon;
+
+    beacon = &collect->beacon;
 
     if (beacon->nrejected == 0) {
         return ngx_http_refine_answer(collect->request, NGX_HTTP_NO_CONTENT,
@@ -719,7 +733,8 @@ ngx_http_refine_collect_log(ngx_http_request_t *r)
     status = r->err_status ? r->err_status : r->headers_out.status;
 
     if (lcf->catalog == NULL || lcf->catalog->store == NULL
-        || (ctx && ctx->outcome))
+        || (ctx && ctx->outcome
+            && ctx->outcome != ngx_http_refine_collect_aborted))
     {
         return NGX_OK;
     }

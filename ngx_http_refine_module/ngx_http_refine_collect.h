@@ -12,6 +12,7 @@
  *     rejected      nothing was acceptable
  *     full          max_queue_size is reached
  *     unavailable   Redis is away, too slow, or refused
+ *     aborted       the body did not arrive, or was too large on the way
  */
 
 

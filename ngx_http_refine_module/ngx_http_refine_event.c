@@ -103,6 +103,7 @@ ngx_http_refine_event_parse(ngx_pool_t *pool, const cJSON *json,
     ngx_http_refine_event_field_mismatch(&ctx);
 
     ev->type = ctx.type;
+    ev->made = (id.data == made);
 
     return ngx_http_refine_event_finish(&ctx.line, env, &id, ev);
 }
@@ -166,6 +167,7 @@ ngx_http_refine_event_serve(ngx_pool_t *pool,
 
     ngx_http_refine_event_added(&b, serve);
 
+    ev->made = (serve->serve_id.len == 0);
     ev->type = NGX_HTTP_REFINE_ITEMS_SERVED;
 
     return ngx_http_refine_event_finish(&b, env, &id, ev);

@@ -55,6 +55,7 @@ typedef struct {
     ngx_http_refine_event_type_e   type;
     ngx_str_t                      id;          /* points into line */
     ngx_str_t                      line;
+    unsigned                       made:1;      /* the id is new: made here */
 } ngx_http_refine_event_t;
 
 

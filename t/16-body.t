@@ -240,7 +240,10 @@ is($s->{rejected}{too_large}, 2);
 === TEST 8: a body that is cut off
 --- catalog
     flush_interval 1h;
+--- http_extra
+    log_format outcome '$refine_outcome';
 --- config
+    access_log logs/aborted.log outcome;
     client_body_timeout 300ms;
     location = /c { refine_collect; }
     location = /s { refine_status; }
@@ -267,6 +270,10 @@ is(scalar events(), 1, 'nothing of it is stored');
 wait_for(sub {
     decode_json(get('/s')->{body})->{catalogs}{shop}{rejected}{aborted} == 6
 }, 'each is counted', 5);
+wait_for(sub {
+    open my $in, '<', "$Test::Nginx::Util::ServRoot/logs/aborted.log";
+    6 == grep { /^aborted$/ } CORE::readline($in)
+}, 'and logged');
 is(post('/c', $CLICK)->{status}, 204);
 
 

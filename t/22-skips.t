@@ -142,7 +142,7 @@ GET /t
 my @bad = ('', ' ', '<!DOCTYPE html><html><body>503</body></html>',
            '{"results":[{"productId":"a"},{"produ', '{"results":[{"productId":"a"}]',
            '{"results":[]} x', '{"a":1}{"b":2}', "{'a':1}", '{"a":NaN}', '{"a":01}',
-           "{\"a\":\"\xff\"}", "{\"a\":\"b\nc\"}", '[' x 65 . ']' x 65,
+           "{\"a\":\"\xff\"}", "{\"a\":\"b\nc\"}",
            "\xfe\xff\0{\0}", "callback({})");
 my $n = 0;
 for my $i (0 .. $#bad) {

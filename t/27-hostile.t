@@ -100,6 +100,7 @@ my @cases = (
     ['{"results":[{"productId":null},{"productId":"b"}]}', ['b']],
     ['{"Results":[{"productId":"a"}]}', []],
     ['{"":[{"":""}],"results":[{"productId":"a"}]}', ['a']],
+    ['[' x 50_000 . ']' x 50_000, []],
     ['{"x":' . '[' x 63 . ']' x 63 . ',"results":[{"productId":"a"}]}', ['a']],
 );
 for my $case (@cases) {
