@@ -23,7 +23,8 @@ pure := buf skip json json_check id counter set path path_match event \
 pure_o = $(pure:%=$(OBJS)/unit/ngx_http_refine_%.o) $(OBJS)/unit/ngx_stub.o
 units := $(patsubst t/unit/%.c,$(OBJS)/unit/%,$(wildcard t/unit/test_*.c))
 
-prove = TEST_NGINX_BINARY=$(NGX) prove -j$(JOBS) --exec t/lib/run.sh
+TESTS ?= t
+prove = TEST_NGINX_BINARY=$(NGX) prove -j$(JOBS) --exec t/lib/run.sh $(TESTS)
 
 .PHONY: all help deps build demo test unit check asan clang bench install clean
 
@@ -43,6 +44,7 @@ help:
 	@echo 'make install     copy the module to PREFIX=$(PREFIX)'
 	@echo 'make clean       remove objs'
 	@echo
+	@echo 'TESTS=FILES      only these .t files, for test and asan'
 	@echo 'NGX_SRC=DIR      build against an nginx source tree instead of the'
 	@echo '                 package nginx-dev; NGX=FILE is the nginx to test with'
 
@@ -80,7 +82,7 @@ demo:
 test:
 	@t/lib/deps.sh test
 	@$(MAKE) -s build clang check unit asan
-	$(prove) $$PROVE_OPTIONS t
+	$(prove)
 
 unit: $(units)
 	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
@@ -118,7 +120,7 @@ asan:
 	    $$($(CC) -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 \
 	TEST_NGINX_LOAD_MODULES=$$PWD/$(OBJS)/asan/ngx_http_refine_module.so \
-	    $(prove) $$PROVE_OPTIONS t
+	    $(prove)
 
 bench:
 	@t/lib/deps.sh bench

@@ -6,6 +6,9 @@
 #include "ngx_http_refine_set.h"
 
 
+/* for where client_max_body_size is off: a body is read into memory */
+#define NGX_HTTP_REFINE_BEACON_MAX_BODY      (16 * 1024 * 1024)
+
 #define NGX_HTTP_REFINE_BEACON_DEPTH         8
 #define NGX_HTTP_REFINE_BEACON_MAX_REJECTED  (1024 * 1024)
 
@@ -13,6 +16,8 @@
 #define NGX_HTTP_REFINE_BEACON_MAX_TIME      8.64e15
 
 
+static ngx_int_t ngx_http_refine_beacon_copy(ngx_http_request_t *r,
+    ngx_str_t *text);
 static ngx_int_t ngx_http_refine_beacon_json(ngx_http_refine_beacon_t *beacon,
     ngx_pool_t *pool, u_char *p, size_t len);
 static ngx_int_t ngx_http_refine_beacon_envelope(
@@ -31,6 +36,88 @@ ngx_http_refine_beacon_init(ngx_http_refine_beacon_t *beacon, ngx_pool_t *pool)
 
     (void) ngx_http_refine_buf_init(&beacon->rejected, pool, 0,
                                     NGX_HTTP_REFINE_BEACON_MAX_REJECTED);
+}
+
+
+ngx_int_t
+ngx_http_refine_beacon_body(ngx_http_request_t *r, ngx_str_t *text)
+{
+    off_t         size;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    ngx_str_set(text, "");
+
+    if (r->request_body == NULL || r->request_body->bufs == NULL) {
+        return NGX_OK;
+    }
+
+    cl = r->request_body->bufs;
+    b = cl->buf;
+
+    if (cl->next == NULL && ngx_buf_in_memory(b)) {
+        text->data = b->pos;
+        text->len = b->last - b->pos;
+
+        return NGX_OK;
+    }
+
+    size = 0;
+
+    for ( /* void */ ; cl; cl = cl->next) {
+        size += ngx_buf_size(cl->buf);
+    }
+
+    if (size > NGX_HTTP_REFINE_BEACON_MAX_BODY) {
+        return NGX_DECLINED;
+    }
+
+    text->len = (size_t) size;
+
+    return ngx_http_refine_beacon_copy(r, text);
+}
+
+
+static ngx_int_t
+ngx_http_refine_beacon_copy(ngx_http_request_t *r, ngx_str_t *text)
+{
+    u_char       *p;
+    size_t        size;
+    ssize_t       n;
+    ngx_buf_t    *b;
+    ngx_chain_t  *cl;
+
+    p = ngx_pnalloc(r->pool, text->len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    text->data = p;
+
+    for (cl = r->request_body->bufs; cl; cl = cl->next) {
+        b = cl->buf;
+
+        if (ngx_buf_in_memory(b)) {
+            p = ngx_cpymem(p, b->pos, b->last - b->pos);
+            continue;
+        }
+
+        if (!b->in_file) {
+            continue;
+        }
+
+        size = (size_t) (b->file_last - b->file_pos);
+
+        n = ngx_read_file(b->file, p, size, b->file_pos);
+
+        if (n == NGX_ERROR || (size_t) n != size) {
+            return NGX_ERROR;
+        }
+
+        p += n;
+    }
+
+    return NGX_OK;
 }
 
 

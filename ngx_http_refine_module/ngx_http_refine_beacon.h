@@ -39,6 +39,12 @@ void ngx_http_refine_beacon_init(ngx_http_refine_beacon_t *beacon,
     ngx_pool_t *pool);
 
 /*
+ * The request's body in one piece, from memory or file.  NGX_DECLINED: larger
+ * than can be read; NGX_ERROR.
+ */
+ngx_int_t ngx_http_refine_beacon_body(ngx_http_request_t *r, ngx_str_t *text);
+
+/*
  * Checks and reads the text.  NGX_OK; NGX_DECLINED with beacon->status and
  * beacon->error; NGX_ERROR: out of memory.  In any case beacon->json has to be
  * freed by ngx_http_refine_beacon_free().

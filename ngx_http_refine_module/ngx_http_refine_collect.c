@@ -10,9 +10,6 @@
 #include "ngx_http_refine_identity.h"
 
 
-/* for where client_max_body_size is off: a body is read into memory */
-#define NGX_HTTP_REFINE_COLLECT_MAX_BODY   (16 * 1024 * 1024)
-
 /* seconds, chosen at random so that browsers do not come back together */
 #define NGX_HTTP_REFINE_COLLECT_RETRY      5
 
@@ -37,10 +34,6 @@ static ngx_int_t ngx_http_refine_collect_preflight(ngx_http_request_t *r);
 static void ngx_http_refine_collect_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_refine_collect_read(
     ngx_http_refine_collect_t *collect);
-static ngx_int_t ngx_http_refine_collect_text(ngx_http_request_t *r,
-    ngx_str_t *text);
-static ngx_int_t ngx_http_refine_collect_copy(ngx_http_request_t *r,
-    ngx_str_t *text);
 static ngx_int_t ngx_http_refine_collect_check(
     ngx_http_refine_collect_t *collect);
 static ngx_int_t ngx_http_refine_collect_store(
@@ -258,7 +251,7 @@ ngx_http_refine_collect_read(ngx_http_refine_collect_t *collect)
     r = collect->request;
     beacon = &collect->beacon;
 
-    rc = ngx_http_refine_collect_text(r, &text);
+    rc = ngx_http_refine_beacon_body(r, &text);
 
     if (rc == NGX_DECLINED) {
         return ngx_http_refine_collect_refuse(collect,
@@ -287,90 +280,6 @@ ngx_http_refine_collect_read(ngx_http_refine_collect_t *collect)
     }
 
     return ngx_http_refine_collect_check(collect);
-}
-
-
-/* the body in one piece */
-
-static ngx_int_t
-ngx_http_refine_collect_text(ngx_http_request_t *r, ngx_str_t *text)
-{
-    off_t         size;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    ngx_str_set(text, "");
-
-    if (r->request_body == NULL || r->request_body->bufs == NULL) {
-        return NGX_OK;
-    }
-
-    cl = r->request_body->bufs;
-    b = cl->buf;
-
-    if (cl->next == NULL && ngx_buf_in_memory(b)) {
-        text->data = b->pos;
-        text->len = b->last - b->pos;
-
-        return NGX_OK;
-    }
-
-    size = 0;
-
-    for ( /* void */ ; cl; cl = cl->next) {
-        size += ngx_buf_size(cl->buf);
-    }
-
-    if (size > NGX_HTTP_REFINE_COLLECT_MAX_BODY) {
-        return NGX_DECLINED;
-    }
-
-    text->len = (size_t) size;
-
-    return ngx_http_refine_collect_copy(r, text);
-}
-
-
-static ngx_int_t
-ngx_http_refine_collect_copy(ngx_http_request_t *r, ngx_str_t *text)
-{
-    u_char       *p;
-    size_t        size;
-    ssize_t       n;
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    p = ngx_pnalloc(r->pool, text->len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    text->data = p;
-
-    for (cl = r->request_body->bufs; cl; cl = cl->next) {
-        b = cl->buf;
-
-        if (ngx_buf_in_memory(b)) {
-            p = ngx_cpymem(p, b->pos, b->last - b->pos);
-            continue;
-        }
-
-        if (!b->in_file) {
-            continue;
-        }
-
-        size = (size_t) (b->file_last - b->file_pos);
-
-        n = ngx_read_file(b->file, p, size, b->file_pos);
-
-        if (n == NGX_ERROR || (size_t) n != size) {
-            return NGX_ERROR;
-        }
-
-        p += n;
-    }
-
-    return NGX_OK;
 }
 
 

@@ -71,6 +71,7 @@ $http
 END
 
     my $nginx = $Test::Nginx::Util::NginxBinary || 'nginx';
+    local $ENV{LD_PRELOAD} = $ENV{TEST_NGINX_LD_PRELOAD} // '';
     my $output = `$nginx -t -p $dir -e $dir/test.log -c $file 2>&1`;
     my $status = $?;
 

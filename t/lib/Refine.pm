@@ -376,9 +376,11 @@ sub nginx_pid {
 sub worker_pids {
     my $master = nginx_pid();
 
-    return grep { $_ } map {
-        open my $in, '<', $_;
-        my $stat = $in ? <$in> // '' : '';
+    # processes come and go while this looks
+
+    return map {
+        my $in;
+        my $stat = open($in, '<', $_) ? <$in> // '' : '';
         $stat =~ /^(\d+) \(nginx\) [^Z] $master / ? $1 : ();
     } glob '/proc/[0-9]*/stat';
 }
