@@ -55,6 +55,7 @@ def start(name, *command, **options):
 
 
 def stop():
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for process in reversed(PROCESSES):
         if process.poll() is None:
             process.send_signal(signal.SIGQUIT if process.name == "nginx"
@@ -232,7 +233,10 @@ def show(port, mock, sent):
 def main():
     if not os.path.exists(MODULE):
         fail("objs/ngx_http_refine_module.so is missing: run make")
-    signal.signal(signal.SIGTERM, lambda *args: sys.exit(1))
+    # also where a shell that put this into the background ignores SIGINT
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *args: sys.exit(1))
     try:
         port, mock, redis = start_all()
         good = show(port, mock, walk(port))
