@@ -107,3 +107,24 @@ ngx_http_refine_answer_method(ngx_http_request_t *r, const char *allow,
 
     return ngx_http_refine_answer_error(r, NGX_HTTP_NOT_ALLOWED, text);
 }
+
+
+char *
+ngx_http_refine_answer_set(ngx_conf_t *cf, ngx_http_handler_pt handler)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->handler == handler) {
+        return "is duplicate";
+    }
+
+    if (clcf->handler) {
+        return "conflicts with another one that answers in this location";
+    }
+
+    clcf->handler = handler;
+
+    return NGX_CONF_OK;
+}

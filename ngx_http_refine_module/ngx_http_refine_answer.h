@@ -29,5 +29,11 @@ ngx_int_t ngx_http_refine_answer_error(ngx_http_request_t *r,
 ngx_int_t ngx_http_refine_answer_method(ngx_http_request_t *r,
     const char *allow, const char *text);
 
+/*
+ * For the setter of a directive: makes the handler the one of the location.
+ * NGX_CONF_OK, or a constant text: the location has one already.
+ */
+char *ngx_http_refine_answer_set(ngx_conf_t *cf, ngx_http_handler_pt handler);
+
 
 #endif /* _NGX_HTTP_REFINE_ANSWER_H_INCLUDED_ */

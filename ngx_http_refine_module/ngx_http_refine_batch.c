@@ -108,11 +108,13 @@ ngx_http_refine_batch_split(ngx_http_refine_batch_t *batch, ngx_log_t *log)
     half->owner = batch->owner;
     half->renewed = batch->renewed;
     half->mark = batch->mark;
+    half->since = batch->since;
     half->suspect = batch->suspect;
 
     batch->n = n;
     batch->size -= half->size;
     batch->errors = 0;
+    batch->tries = 0;
     batch->refused = 0;
     batch->retry_at = half->retry_at;
 

@@ -37,13 +37,16 @@ typedef struct {
     ngx_http_refine_http_post_t     *post;      /* NULL: not under way */
 
     ngx_uint_t                       errors;    /* 5xx, or no answer */
+    ngx_uint_t                       tries;     /* not counted ones, too */
     ngx_uint_t                       refused;   /* 400, 422 as a probe */
+    ngx_uint_t                       resumes;   /* the circuit's at the POST */
 
     /*
      * The circuit's passes when the batch became suspect: with more of them
      * others pass and it does not.
      */
     uint64_t                         mark;
+    uint64_t                         since;     /* the same, before any split */
 
     ngx_msec_t                       retry_at;  /* of a suspect */
     ngx_msec_t                       renewed;

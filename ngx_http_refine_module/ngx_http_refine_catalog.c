@@ -347,9 +347,9 @@ ngx_http_refine_catalog_option(ngx_conf_t *cf, ngx_command_t *dummy,
         return ngx_conf_include(cf, dummy, conf);
     }
 
-    for (i = 0; i < NGX_HTTP_REFINE_OPTIONS; i++) {
+    option = ngx_http_refine_options;
 
-        option = &ngx_http_refine_options[i];
+    for (i = 0; i < NGX_HTTP_REFINE_OPTIONS; i++, option++) {
 
         if (ngx_strcmp(value[0].data, option->name.data) == 0) {
             break;

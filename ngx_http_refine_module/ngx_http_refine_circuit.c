@@ -6,6 +6,8 @@
 #define NGX_HTTP_REFINE_CIRCUIT_RESTORE  600000
 
 
+static void ngx_http_refine_circuit_retry(ngx_http_refine_circuit_t *c,
+    ngx_http_refine_circuit_post_t *post, ngx_msec_t delay);
 static ngx_uint_t ngx_http_refine_circuit_down(ngx_http_refine_circuit_t *c);
 static void ngx_http_refine_circuit_remember(ngx_http_refine_circuit_t *c,
     uint64_t conf);
@@ -28,8 +30,14 @@ ngx_http_refine_circuit_init(ngx_http_refine_circuit_t *c, ngx_msec_t now)
 
 void
 ngx_http_refine_circuit_use(ngx_http_refine_circuit_t *c, uint64_t conf,
-    ngx_msec_t now)
+    uint64_t generation, ngx_msec_t now)
 {
+    if (generation < c->generation) {
+        return;
+    }
+
+    c->generation = generation;
+
     if (c->conf == conf) {
         return;
     }
@@ -152,6 +160,12 @@ ngx_http_refine_circuit_passed(ngx_http_refine_circuit_t *c,
 
     c->refused = 0;
 
+    /* what was refused as too large may have been so by one event in it */
+
+    if (c->bytes < post->size) {
+        c->bytes = ngx_min(post->size, NGX_HTTP_REFINE_BATCH_BYTES);
+    }
+
     if (c->bytes < NGX_HTTP_REFINE_BATCH_BYTES
         && post->now - c->bytes_at > NGX_HTTP_REFINE_CIRCUIT_RESTORE)
     {
@@ -183,6 +197,10 @@ ngx_http_refine_circuit_outage(ngx_http_refine_circuit_t *c,
     ngx_msec_t  delay, spread;
     ngx_uint_t  changed;
 
+    if (c->conf != post->conf) {
+        return 0;
+    }
+
     delay = post->wait;
 
     if (delay) {
@@ -195,13 +213,11 @@ ngx_http_refine_circuit_outage(ngx_http_refine_circuit_t *c,
 
     changed = !ngx_http_refine_circuit_down(c);
 
-    if (c->conf != post->conf) {
-        return 0;
-    }
-
     if (!changed && !post->probe) {
 
-        if (ngx_http_refine_circuit_left(c->retry_at, post->now) < delay) {
+        if (post->resumes == c->resumes
+            && ngx_http_refine_circuit_left(c->retry_at, post->now) < delay)
+        {
             c->retry_at = post->now + delay;
         }
 
@@ -209,8 +225,8 @@ ngx_http_refine_circuit_outage(ngx_http_refine_circuit_t *c,
     }
 
     if (c->state == NGX_HTTP_REFINE_CIRCUIT_HELD) {
-        c->retry_at = post->now
-                      + ngx_max(delay, NGX_HTTP_REFINE_CIRCUIT_HOLD);
+        ngx_http_refine_circuit_retry(c, post,
+                                 ngx_max(delay, NGX_HTTP_REFINE_CIRCUIT_HOLD));
         return 0;
     }
 
@@ -223,10 +239,10 @@ ngx_http_refine_circuit_outage(ngx_http_refine_circuit_t *c,
 
     c->attempts++;
 
-    c->retry_at = post->now
-                  + ngx_max(delay,
-                            ngx_http_refine_circuit_delay(c->attempts,
-                                                          post->random));
+    ngx_http_refine_circuit_retry(c, post,
+                        ngx_max(delay,
+                                ngx_http_refine_circuit_delay(c->attempts,
+                                                              post->random)));
     return changed;
 }
 
@@ -247,8 +263,8 @@ ngx_http_refine_circuit_hold(ngx_http_refine_circuit_t *c,
         return 0;
     }
 
-    c->retry_at = post->now
-                  + ngx_max(post->wait, NGX_HTTP_REFINE_CIRCUIT_HOLD);
+    ngx_http_refine_circuit_retry(c, post,
+                            ngx_max(post->wait, NGX_HTTP_REFINE_CIRCUIT_HOLD));
 
     if (changed) {
         c->state = NGX_HTTP_REFINE_CIRCUIT_HELD;
@@ -283,6 +299,7 @@ ngx_http_refine_circuit_resume(ngx_http_refine_circuit_t *c, ngx_msec_t now)
 {
     c->paused = 0;
     c->retry_at = now;
+    c->resumes++;
     c->next_flush = now;
 }
 
@@ -298,6 +315,20 @@ ngx_http_refine_circuit_delay(ngx_uint_t attempts, ngx_uint_t random)
     most = ngx_min(most, NGX_HTTP_REFINE_CIRCUIT_BACKOFF_MAX);
 
     return random % (most + 1);
+}
+
+
+static void
+ngx_http_refine_circuit_retry(ngx_http_refine_circuit_t *c,
+    ngx_http_refine_circuit_post_t *post, ngx_msec_t delay)
+{
+    /* who resumed meanwhile has asked for a probe later than this one */
+
+    if (post->probe && post->resumes != c->resumes) {
+        delay = 0;
+    }
+
+    c->retry_at = post->now + delay;
 }
 
 

@@ -51,11 +51,13 @@ typedef struct {
      * those that were answered with 2xx, the latest first.
      */
     uint64_t                   conf;
+    uint64_t                   generation;  /* of the workers that use it */
     uint64_t                   answered[NGX_HTTP_REFINE_CIRCUIT_CONFS];
 
     uint64_t                   prober;      /* 0: nobody */
     ngx_msec_t                 lease;       /* when a silent prober is dead */
     ngx_msec_t                 retry_at;
+    ngx_uint_t                 resumes;     /* times retry_at was set to now */
     ngx_uint_t                 attempts;    /* failed in a row */
     ngx_msec_t                 next_flush;
 
@@ -83,15 +85,20 @@ typedef struct {
     ngx_msec_t                 wait;        /* what the answer asks for */
     ngx_uint_t                 random;
     ngx_uint_t                 probe;       /* sent by GATE_PROBE */
+    ngx_uint_t                 resumes;     /* the circuit's when it was sent */
+    size_t                     size;        /* of the events in it */
 } ngx_http_refine_circuit_post_t;
 
 
 void ngx_http_refine_circuit_init(ngx_http_refine_circuit_t *c,
     ngx_msec_t now);
 
-/* a worker starts with this configuration; another one starts anew */
+/*
+ * A worker starts with this configuration; another one starts anew.  A worker
+ * of before a reload that starts late, by its generation, changes nothing.
+ */
 void ngx_http_refine_circuit_use(ngx_http_refine_circuit_t *c, uint64_t conf,
-    ngx_msec_t now);
+    uint64_t generation, ngx_msec_t now);
 
 /* whether this configuration was ever answered with 2xx */
 ngx_uint_t ngx_http_refine_circuit_known(ngx_http_refine_circuit_t *c,
@@ -129,7 +136,10 @@ ngx_uint_t ngx_http_refine_circuit_hold(ngx_http_refine_circuit_t *c,
 void ngx_http_refine_circuit_too_large(ngx_http_refine_circuit_t *c,
     size_t size, ngx_msec_t now);
 
-/* ends a pause, and a backoff or hold by a probe at once */
+/*
+ * Ends a pause, and a backoff or hold by a probe at once; one that is under way
+ * and fails is followed by another at once.
+ */
 void ngx_http_refine_circuit_resume(ngx_http_refine_circuit_t *c,
     ngx_msec_t now);
 

@@ -295,7 +295,10 @@ ngx_http_refine_collect_check(ngx_http_refine_collect_t *collect)
     beacon = &collect->beacon;
     catalog = collect->catalog;
 
-    if (ngx_http_refine_identity_mint(r, catalog, collect->ctx) != NGX_OK
+    /* a subrequest, as of mirror, has no answer that could set a cookie */
+
+    if ((r == r->main
+         && ngx_http_refine_identity_mint(r, catalog, collect->ctx) != NGX_OK)
         || ngx_http_refine_identity_env(r, catalog, &env) != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -625,26 +628,26 @@ ngx_http_refine_collect_answer(ngx_http_refine_collect_t *collect,
 static ngx_int_t
 ngx_http_refine_collect_log(ngx_http_request_t *r)
 {
-    ngx_uint_t                   status;
+    ngx_uint_t                   begun, status;
     ngx_http_refine_ctx_t       *ctx;
-    ngx_http_core_loc_conf_t    *clcf;
     ngx_http_refine_counter_e    reason;
     ngx_http_refine_loc_conf_t  *lcf;
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    if (clcf->handler != ngx_http_refine_collect_handler) {
-        return NGX_OK;
-    }
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_refine_module);
     ctx = ngx_http_refine_ctx_find(r);
     status = r->err_status ? r->err_status : r->headers_out.status;
 
-    if (lcf->catalog == NULL || lcf->catalog->store == NULL
-        || (ctx && ctx->outcome
-            && ctx->outcome != ngx_http_refine_collect_aborted))
-    {
+    if (ctx && ctx->outcome) {
+
+        /* begun, and perhaps redirected to an error page since */
+
+        begun = (ctx->outcome == ngx_http_refine_collect_aborted);
+
+    } else {
+        begun = (r->content_handler == ngx_http_refine_collect_handler);
+    }
+
+    if (!begun || lcf->catalog == NULL || lcf->catalog->store == NULL) {
         return NGX_OK;
     }
 
@@ -673,12 +676,7 @@ ngx_http_refine_collect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_refine_loc_conf_t *lcf = conf;
 
-    ngx_str_t                 *value;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    if (lcf->collect) {
-        return "is duplicate";
-    }
+    ngx_str_t  *value;
 
     if (cf->args->nelts > 1) {
         value = cf->args->elts;
@@ -692,10 +690,7 @@ ngx_http_refine_collect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     lcf->collect = 1;
 
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-    clcf->handler = ngx_http_refine_collect_handler;
-
-    return NGX_CONF_OK;
+    return ngx_http_refine_answer_set(cf, ngx_http_refine_collect_handler);
 }
 
 

@@ -30,12 +30,17 @@
 
 
 /*
- * Since 1.23.0 the Cookie headers are a list instead of an array:
- * ngx_http_parse_multi_header_lines(), http/ngx_http_parse.c.
- * NGX_OK with the value, or NGX_DECLINED.
+ * Since 1.23.0 the Cookie headers are a list instead of an array; since 1.29.6
+ * cookies have a function of their own, and the one for all lists no longer
+ * takes a ";" for a separator (http/ngx_http_parse.c).  NGX_OK with the value,
+ * or NGX_DECLINED.
  */
 
-#if (nginx_version >= 1023000)
+#if (nginx_version >= 1029006)
+#define ngx_http_refine_cookie(r, name, value)                                \
+    (ngx_http_parse_cookie_lines(r, (r)->headers_in.cookie, name, value)      \
+     == NULL ? NGX_DECLINED : NGX_OK)
+#elif (nginx_version >= 1023000)
 #define ngx_http_refine_cookie(r, name, value)                                \
     (ngx_http_parse_multi_header_lines(r, (r)->headers_in.cookie, name,       \
                                        value)                                 \

@@ -2,7 +2,8 @@
 #include "ngx_http_refine_conf.h"
 
 
-#define NGX_HTTP_REFINE_CONF_QUOTE  (size_t) 256
+#define NGX_HTTP_REFINE_CONF_QUOTE      (size_t) 256
+#define NGX_HTTP_REFINE_CONF_MAX_TOTAL  9007199254740991LL      /* 2^53 - 1 */
 
 
 typedef struct {
@@ -20,7 +21,7 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_refine_conf_serve_texts(ngx_conf_t *cf,
-    ngx_str_t *texts);
+    ngx_http_refine_serve_conf_t *serve, ngx_str_t *texts);
 static const ngx_http_refine_preset_t *ngx_http_refine_conf_preset(
     ngx_conf_t *cf, ngx_str_t *type);
 static ngx_int_t ngx_http_refine_conf_parameter(ngx_conf_t *cf,
@@ -51,7 +52,7 @@ static const char  *ngx_http_refine_conf_allowed[] = {
     "1 to 64 bytes without control characters, variables or json:PATH",
     "1 to 64 bytes without control characters, variables or json:PATH",
     "json:PATH",
-    "an integer from 0, variables or json:PATH",
+    "an integer from 0 to 9007199254740991, variables or json:PATH",
     "up to 1024 bytes without control characters, variables or json:PATH",
     "up to 256 bytes without control characters, variables or json:PATH"
 };
@@ -204,12 +205,12 @@ ngx_http_refine_conf_serve(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
-    if (ngx_http_refine_conf_serve_texts(cf, texts) != NGX_OK) {
+    serve = ngx_pcalloc(cf->pool, sizeof(ngx_http_refine_serve_conf_t));
+    if (serve == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    serve = ngx_pcalloc(cf->pool, sizeof(ngx_http_refine_serve_conf_t));
-    if (serve == NULL) {
+    if (ngx_http_refine_conf_serve_texts(cf, serve, texts) != NGX_OK) {
         return NGX_CONF_ERROR;
     }
 
@@ -241,7 +242,8 @@ ngx_http_refine_conf_serve(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 /* the text of each value: the directive's, else the preset's */
 
 static ngx_int_t
-ngx_http_refine_conf_serve_texts(ngx_conf_t *cf, ngx_str_t *texts)
+ngx_http_refine_conf_serve_texts(ngx_conf_t *cf,
+    ngx_http_refine_serve_conf_t *serve, ngx_str_t *texts)
 {
     ngx_str_t                       *value;
     ngx_uint_t                       i, seen;
@@ -258,6 +260,14 @@ ngx_http_refine_conf_serve_texts(ngx_conf_t *cf, ngx_str_t *texts)
     for (i = 0; i < NGX_HTTP_REFINE_SERVE_VALUES; i++) {
         texts[i].data = (u_char *) preset->texts[i];
         texts[i].len = ngx_strlen(preset->texts[i]);
+    }
+
+    serve->surface = texts[NGX_HTTP_REFINE_SERVE_SURFACE];
+    serve->source = texts[NGX_HTTP_REFINE_SERVE_SOURCE];
+
+    if (serve->surface.len == 0) {
+        ngx_str_set(&serve->surface, "unknown");
+        ngx_str_set(&serve->source, "unknown");
     }
 
     for (i = 2; i < cf->args->nelts; i++) {
@@ -445,14 +455,17 @@ ngx_http_refine_conf_json(ngx_conf_t *cf, ngx_http_refine_serve_conf_t *serve,
 static ngx_int_t
 ngx_http_refine_conf_literal(ngx_uint_t i, ngx_str_t *text)
 {
+    off_t       total;
     size_t      max;
     ngx_uint_t  n;
 
     switch (i) {
 
     case NGX_HTTP_REFINE_SERVE_TOTAL:
-        return (ngx_atoi(text->data, text->len) == NGX_ERROR) ? NGX_DECLINED
-                                                              : NGX_OK;
+        total = ngx_atoof(text->data, text->len);
+
+        return (total < 0 || total > NGX_HTTP_REFINE_CONF_MAX_TOTAL)
+               ? NGX_DECLINED : NGX_OK;
 
     case NGX_HTTP_REFINE_SERVE_QUERY:
         max = NGX_HTTP_REFINE_EVENT_MAX_QUERY;

@@ -22,6 +22,7 @@ static ngx_http_refine_batch_t *ngx_http_refine_flush_candidate(
     ngx_http_refine_flush_t *flush);
 static void ngx_http_refine_flush_closed(ngx_http_refine_flush_t *flush);
 static void ngx_http_refine_flush_quit(ngx_http_refine_flush_t *flush);
+static ngx_msec_t ngx_http_refine_flush_grace(void);
 static void ngx_http_refine_flush_release(ngx_http_refine_flush_t *flush);
 static void ngx_http_refine_flush_arm(ngx_http_refine_flush_t *flush);
 static ngx_msec_t ngx_http_refine_flush_next(ngx_http_refine_flush_t *flush);
@@ -66,7 +67,9 @@ ngx_http_refine_flush_start(ngx_http_refine_catalog_t *catalog,
     ngx_http_refine_queue_watch(catalog->store, &flush->watch);
 
     circuit = ngx_http_refine_shared_lock(catalog->zone);
-    ngx_http_refine_circuit_use(circuit, flush->conf, ngx_current_msec);
+    ngx_http_refine_circuit_use(circuit, flush->conf,
+                             ngx_http_refine_shared_generation(catalog->zone),
+                             ngx_current_msec);
     ngx_http_refine_shared_unlock(catalog->zone);
 
     ngx_http_refine_flush_run(flush);
@@ -316,6 +319,7 @@ ngx_http_refine_flush_look(ngx_http_refine_flush_t *flush, ngx_uint_t want)
     flush->retry_at = circuit->retry_at;
     flush->next_flush = circuit->next_flush;
     flush->passes = circuit->passes;
+    flush->resumes = circuit->resumes;
     flush->bytes = circuit->bytes;
 
     ngx_http_refine_shared_unlock(flush->catalog->zone);
@@ -497,7 +501,7 @@ ngx_http_refine_flush_quit(ngx_http_refine_flush_t *flush)
 
     if (!flush->quitting) {
         flush->quitting = 1;
-        flush->quit_at = ngx_current_msec + NGX_HTTP_REFINE_FLUSH_QUIT;
+        flush->quit_at = ngx_current_msec + ngx_http_refine_flush_grace();
         flush->drain = 0;
         flush->wanted = 0;
     }
@@ -542,6 +546,24 @@ ngx_http_refine_flush_quit(ngx_http_refine_flush_t *flush)
     } else if (flush->timer.timer_set) {
         ngx_del_timer(&flush->timer);
     }
+}
+
+
+/* after worker_shutdown_timeout there is no Redis to give anything back to */
+
+static ngx_msec_t
+ngx_http_refine_flush_grace(void)
+{
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(ngx_cycle->conf_ctx,
+                                           ngx_core_module);
+
+    if (ccf->shutdown_timeout == 0) {
+        return NGX_HTTP_REFINE_FLUSH_QUIT;
+    }
+
+    return ngx_min(ccf->shutdown_timeout / 2, NGX_HTTP_REFINE_FLUSH_QUIT);
 }
 
 

@@ -48,6 +48,7 @@ struct ngx_http_refine_flush_s {
     ngx_msec_t                      retry_at;
     ngx_msec_t                      next_flush;
     uint64_t                        passes;
+    ngx_uint_t                      resumes;
     size_t                          bytes;
 
     ngx_http_refine_flush_claim_e   phase;      /* of the drain */

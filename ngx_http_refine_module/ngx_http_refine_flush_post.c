@@ -23,6 +23,7 @@ typedef struct {
     ngx_http_refine_circuit_e       before;     /* the state of the circuit */
     ngx_msec_t                      delay;      /* until the next probe */
     ngx_uint_t                      changed;
+    ngx_uint_t                      passed;     /* others have */
 } ngx_http_refine_flush_answer_t;
 
 
@@ -35,6 +36,8 @@ static ngx_msec_t ngx_http_refine_flush_wait(
     ngx_http_refine_http_answer_t *answer);
 static void ngx_http_refine_flush_judge(ngx_http_refine_flush_t *flush,
     ngx_http_refine_batch_t *batch, ngx_http_refine_flush_answer_t *fa);
+static ngx_uint_t ngx_http_refine_flush_passed(ngx_http_refine_batch_t *batch,
+    uint64_t passes);
 static void ngx_http_refine_flush_circuit(ngx_http_refine_circuit_t *circuit,
     ngx_http_refine_batch_t *batch, ngx_http_refine_flush_answer_t *fa);
 static void ngx_http_refine_flush_log(ngx_http_refine_flush_t *flush,
@@ -43,6 +46,8 @@ static void ngx_http_refine_flush_log_down(ngx_http_refine_flush_t *flush,
     ngx_http_refine_flush_answer_t *fa);
 static void ngx_http_refine_flush_act(ngx_http_refine_flush_t *flush,
     ngx_http_refine_batch_t *batch, ngx_http_refine_flush_answer_t *fa);
+static void ngx_http_refine_flush_failed(ngx_http_refine_batch_t *batch,
+    ngx_http_refine_flush_answer_t *fa);
 static void ngx_http_refine_flush_aside(ngx_http_refine_flush_t *flush,
     ngx_http_refine_batch_t *batch);
 static void ngx_http_refine_flush_split(ngx_http_refine_flush_t *flush,
@@ -196,6 +201,7 @@ ngx_http_refine_flush_post(ngx_http_refine_flush_t *flush,
     }
 
     batch->probe = (flush->gate == NGX_HTTP_REFINE_GATE_PROBE);
+    batch->resumes = flush->resumes;
     flush->in_flight++;
 }
 
@@ -270,6 +276,14 @@ ngx_http_refine_flush_answered(void *data,
     batch->post = NULL;
     flush->in_flight--;
 
+    if (answer->status == 0 && (ngx_exiting || flush->quitting)) {
+
+        /* it was cut off by the end of this worker: no outage */
+
+        ngx_http_refine_flush_run(flush);
+        return;
+    }
+
     ngx_memzero(&fa, sizeof(ngx_http_refine_flush_answer_t));
 
     fa.answer = answer;
@@ -279,6 +293,8 @@ ngx_http_refine_flush_answered(void *data,
     fa.post.now = ngx_current_msec;
     fa.post.random = ngx_random();
     fa.post.probe = batch->probe;
+    fa.post.resumes = batch->resumes;
+    fa.post.size = batch->size;
 
     if (fa.verdict != NGX_HTTP_REFINE_VERDICT_DELIVERED) {
         fa.post.wait = ngx_http_refine_flush_wait(answer);
@@ -341,8 +357,9 @@ ngx_http_refine_flush_judge(ngx_http_refine_flush_t *flush,
     s.singles = circuit->refused;
     s.known = ngx_http_refine_circuit_known(circuit, flush->conf);
     s.held = (circuit->state == NGX_HTTP_REFINE_CIRCUIT_HELD);
-    s.passed = (circuit->passes > batch->mark);
+    s.passed = ngx_http_refine_flush_passed(batch, circuit->passes);
 
+    fa->passed = s.passed;
     fa->action = ngx_http_refine_verdict_action(fa->verdict, &s);
     fa->before = circuit->state;
 
@@ -362,11 +379,27 @@ ngx_http_refine_flush_judge(ngx_http_refine_flush_t *flush,
 }
 
 
+/*
+ * Whether others pass.  A single event is given up by as many failures as
+ * there were passes against it, those of the halves split from it included.
+ */
+
+static ngx_uint_t
+ngx_http_refine_flush_passed(ngx_http_refine_batch_t *batch, uint64_t passes)
+{
+    if (batch->n > 1) {
+        return passes > batch->mark;
+    }
+
+    return passes > batch->since + batch->errors;
+}
+
+
 static void
 ngx_http_refine_flush_circuit(ngx_http_refine_circuit_t *circuit,
     ngx_http_refine_batch_t *batch, ngx_http_refine_flush_answer_t *fa)
 {
-    if (fa->verdict == NGX_HTTP_REFINE_VERDICT_TOO_LARGE) {
+    if (fa->verdict == NGX_HTTP_REFINE_VERDICT_TOO_LARGE && batch->n > 1) {
         ngx_http_refine_circuit_too_large(circuit, batch->size, fa->post.now);
     }
 
@@ -404,7 +437,9 @@ static void
 ngx_http_refine_flush_log(ngx_http_refine_flush_t *flush,
     ngx_http_refine_flush_answer_t *fa)
 {
-    if (fa->post.wait > NGX_HTTP_REFINE_VERDICT_WAIT_MAX) {
+    if (fa->post.wait > NGX_HTTP_REFINE_VERDICT_WAIT_MAX
+        && (fa->changed || fa->post.probe))
+    {
         ngx_log_error(NGX_LOG_WARN, flush->log, 0,
                       "refine: catalog \"%V\": Refine asked to wait for more "
                       "than an hour, trying again in an hour",
@@ -473,7 +508,7 @@ ngx_http_refine_flush_act(ngx_http_refine_flush_t *flush,
     ngx_http_refine_batch_t *batch, ngx_http_refine_flush_answer_t *fa)
 {
     if (fa->verdict == NGX_HTTP_REFINE_VERDICT_FAILED) {
-        batch->errors++;
+        ngx_http_refine_flush_failed(batch, fa);
     }
 
     switch (fa->action) {
@@ -503,7 +538,7 @@ ngx_http_refine_flush_act(ngx_http_refine_flush_t *flush,
 
     case NGX_HTTP_REFINE_ACTION_ALONE:
         batch->retry_at = fa->post.now
-                          + ngx_http_refine_circuit_delay(batch->errors,
+                          + ngx_http_refine_circuit_delay(batch->tries,
                                                           fa->post.random);
         break;
 
@@ -529,6 +564,20 @@ ngx_http_refine_flush_act(ngx_http_refine_flush_t *flush,
 
     default: /* NGX_HTTP_REFINE_ACTION_RETRY */
         break;
+    }
+}
+
+
+static void
+ngx_http_refine_flush_failed(ngx_http_refine_batch_t *batch,
+    ngx_http_refine_flush_answer_t *fa)
+{
+    batch->tries++;
+
+    /* a failure that no pass stands against may be an outage's */
+
+    if (!batch->suspect || batch->probe || batch->n > 1 || fa->passed) {
+        batch->errors++;
     }
 }
 
@@ -624,8 +673,10 @@ ngx_http_refine_flush_settle(ngx_http_refine_flush_t *flush)
             batch->aside = 0;
             batch->suspect = 1;
             batch->errors = 0;
+            batch->tries = 0;
             batch->refused = 0;
             batch->mark = flush->passes;
+            batch->since = flush->passes;
             batch->retry_at = ngx_current_msec;
 
         } else if (!batch->suspect || batch->errors == 0

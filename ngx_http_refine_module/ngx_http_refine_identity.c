@@ -6,9 +6,6 @@
 #include "ngx_http_refine_identity.h"
 
 
-#define NGX_HTTP_REFINE_IDENTITY_USER  128
-
-
 static void ngx_http_refine_ctx_cleanup(void *data);
 static void ngx_http_refine_identity_cookie(ngx_http_request_t *r,
     ngx_http_refine_cookie_t *cookie, u_char kind, ngx_str_t *id);
@@ -302,13 +299,6 @@ ngx_http_refine_identity_env(ngx_http_request_t *r,
            != NGX_OK)
     {
         return NGX_ERROR;
-    }
-
-    if (env->user_id.len > NGX_HTTP_REFINE_IDENTITY_USER) {
-
-        /* left out: cut, it could be another user's */
-
-        ngx_str_null(&env->user_id);
     }
 
     if (ngx_http_refine_identity_ip(r, catalog->anonymize_ip, &env->ip)

@@ -129,6 +129,10 @@ typedef struct {
 typedef struct {
     ngx_http_refine_value_t        values[NGX_HTTP_REFINE_SERVE_VALUES];
 
+    /* of the type, for a value that comes to nothing */
+    ngx_str_t                      surface;
+    ngx_str_t                      source;
+
     /*
      * The selectors of all json: values in one set; selectors[i] is the
      * value that the set's selector i belongs to.

@@ -52,9 +52,9 @@ typedef ngx_int_t (*ngx_http_refine_path_handler_pt)(void *data,
 /* inside one object or array that a selector leads through */
 
 typedef struct {
-    ngx_uint_t                       live;      /* bits of selectors */
-    ngx_uint_t                       index;     /* of the next element */
-    ngx_uint_t                       array;
+    uint32_t                         index;     /* of the next element */
+    uint8_t                          live;      /* bits of selectors */
+    uint8_t                          array;
 } ngx_http_refine_path_level_t;
 
 

@@ -257,6 +257,17 @@ ngx_http_refine_queue_destroy(ngx_http_refine_queue_t *queue)
 {
     ngx_queue_t  *q;
 
+    if (!ngx_exiting && ngx_http_refine_queue_ready(queue)) {
+
+        /* a fast exit: it is written at once, and no answer is awaited */
+
+        ngx_http_refine_queue_store_deltas(queue);
+        ngx_http_refine_queue_flush_handler(&queue->flush);
+
+        ngx_event_process_posted((ngx_cycle_t *) ngx_cycle,
+                                 &ngx_posted_events);
+    }
+
     queue->closing = 1;
 
     ngx_http_refine_redis_destroy(queue->redis);
@@ -379,9 +390,16 @@ ngx_http_refine_queue_arm(ngx_http_refine_queue_t *queue)
         return;
     }
 
+    if (ngx_exiting && !queue->exiting) {
+        queue->exiting = 1;
+        queue->exit_at = ngx_current_msec + NGX_HTTP_REFINE_QUEUE_EXIT;
+    }
+
     queue->timer.cancelable =
-                     queue->exit_ticks > NGX_HTTP_REFINE_QUEUE_EXIT_TICKS
-                     || !ngx_http_refine_redis_ready(queue->redis);
+                    !ngx_http_refine_redis_ready(queue->redis)
+                    || (queue->exiting
+                        && (ngx_msec_int_t) (ngx_current_msec - queue->exit_at)
+                           >= 0);
 
     if (queue->timer.timer_set) {
         return;
@@ -405,10 +423,6 @@ ngx_http_refine_queue_timer_handler(ngx_event_t *ev)
 
     c = ev->data;
     queue = c->data;
-
-    if (ngx_exiting) {
-        queue->exit_ticks++;
-    }
 
     if (ngx_http_refine_queue_ready(queue)) {
 

@@ -61,6 +61,7 @@ typedef struct {
     ngx_uint_t                     nentries;
     unsigned                       paused:1;
     unsigned                       failed:1;  /* Redis is away */
+    unsigned                       cut:1;     /* by size: there is more */
 } ngx_http_refine_claim_t;
 
 /*
@@ -98,8 +99,8 @@ typedef void (*ngx_http_refine_metrics_pt)(void *data,
 
 
 /*
- * notify() runs when the queue holds at least "wanted" events after a store
- * (see below), and when Redis has come back.
+ * notify() runs when at least "wanted" events of the queue are claimed by
+ * nobody after a store of this worker, and when Redis has come back.
  */
 typedef struct {
     void                         (*notify)(void *data);

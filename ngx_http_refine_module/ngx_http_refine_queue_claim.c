@@ -5,7 +5,9 @@
 #include "ngx_http_refine_queue_private.h"
 
 
-#define NGX_HTTP_REFINE_CLAIM_ROUNDS      16
+#define NGX_HTTP_REFINE_CLAIM_SIZE        (4 * 1024 * 1024)
+#define NGX_HTTP_REFINE_CLAIM_ROUNDS      64
+#define NGX_HTTP_REFINE_CLAIM_ROUND       64         /* entries */
 #define NGX_HTTP_REFINE_CLAIM_IDLE        3600000    /* of a consumer, ms */
 #define NGX_HTTP_REFINE_CLAIM_CONSUMERS   600000     /* ms between removals */
 
@@ -16,10 +18,11 @@ static ngx_http_refine_call_t *ngx_http_refine_claim_call(
 static void ngx_http_refine_claim_finish(ngx_http_refine_call_t *call,
     ngx_uint_t failed);
 static u_char *ngx_http_refine_claim_room(ngx_http_refine_call_t *call,
-    ngx_uint_t n, size_t size);
+    size_t size);
 static u_char *ngx_http_refine_claim_entry(ngx_http_refine_claim_t *claim,
     u_char *p, redisReply *id, redisReply *line);
-static ngx_uint_t ngx_http_refine_claim_valid(redisReply *reply);
+static ngx_uint_t ngx_http_refine_claim_valid(ngx_http_refine_call_t *call,
+    redisReply *reply);
 static void ngx_http_refine_claim_handler(ngx_http_refine_call_t *call,
     redisReply *reply);
 static void ngx_http_refine_takeover_paused(ngx_http_refine_call_t *call,
@@ -29,7 +32,7 @@ static void ngx_http_refine_takeover_handler(ngx_http_refine_call_t *call,
     redisReply *reply);
 static ngx_uint_t ngx_http_refine_takeover_valid(redisReply *reply);
 static redisReply *ngx_http_refine_takeover_line(redisReply *entry);
-static ngx_uint_t ngx_http_refine_takeover_entries(
+static ngx_int_t ngx_http_refine_takeover_entries(
     ngx_http_refine_call_t *call, redisReply *entries);
 static void ngx_http_refine_takeover_attempts(ngx_http_refine_call_t *call);
 static void ngx_http_refine_takeover_attempts_handler(
@@ -86,26 +89,31 @@ ngx_http_refine_claim_finish(ngx_http_refine_call_t *call, ngx_uint_t failed)
 }
 
 
-/* entries and their text are allocated in one piece each */
+/* for the text of some entries, and at first for all that were asked for */
 
 static u_char *
-ngx_http_refine_claim_room(ngx_http_refine_call_t *call, ngx_uint_t n,
-    size_t size)
+ngx_http_refine_claim_room(ngx_http_refine_call_t *call, size_t size)
 {
     ngx_http_refine_claim_t  *claim;
 
     claim = &call->claiming.claim;
 
-    claim->pool = ngx_create_pool(4096, call->owner->log);
     if (claim->pool == NULL) {
-        return NULL;
+        claim->pool = ngx_create_pool(4096, call->owner->log);
+        if (claim->pool == NULL) {
+            return NULL;
+        }
     }
 
-    claim->entries = ngx_palloc(claim->pool,
-                                n * sizeof(ngx_http_refine_entry_t));
     if (claim->entries == NULL) {
-        return NULL;
+        claim->entries = ngx_palloc(claim->pool, call->claiming.n
+                                        * sizeof(ngx_http_refine_entry_t));
+        if (claim->entries == NULL) {
+            return NULL;
+        }
     }
+
+    call->claiming.size += size;
 
     return ngx_pnalloc(claim->pool, size + 1);
 }
@@ -144,23 +152,25 @@ ngx_http_refine_queue_claim(ngx_http_refine_queue_t *queue, ngx_uint_t n,
         return;
     }
 
-    ngx_http_refine_call_script(call, NGX_HTTP_REFINE_SCRIPT_CLAIM, 2);
+    ngx_http_refine_call_script(call, NGX_HTTP_REFINE_SCRIPT_CLAIM, 3);
     ngx_http_refine_call_arg(call, queue->consumer.data, queue->consumer.len);
     ngx_http_refine_call_int(call, n);
+    ngx_http_refine_call_int(call, NGX_HTTP_REFINE_CLAIM_SIZE);
 
     ngx_http_refine_call_send(call);
 }
 
 
 static ngx_uint_t
-ngx_http_refine_claim_valid(redisReply *reply)
+ngx_http_refine_claim_valid(ngx_http_refine_call_t *call, redisReply *reply)
 {
     size_t  i;
 
     if (reply == NULL
         || reply->type != REDIS_REPLY_ARRAY
         || reply->elements < 2
-        || reply->elements % 2)
+        || reply->elements % 2
+        || reply->elements / 2 - 1 > call->claiming.n)
     {
         return 0;
     }
@@ -185,7 +195,7 @@ ngx_http_refine_claim_handler(ngx_http_refine_call_t *call, redisReply *reply)
     redisReply              **e;
     ngx_http_refine_claim_t  *claim;
 
-    if (!ngx_http_refine_claim_valid(reply)) {
+    if (!ngx_http_refine_claim_valid(call, reply)) {
         ngx_http_refine_claim_finish(call, 1);
         return;
     }
@@ -213,7 +223,7 @@ ngx_http_refine_claim_handler(ngx_http_refine_call_t *call, redisReply *reply)
         size += e[i]->len;
     }
 
-    p = ngx_http_refine_claim_room(call, (reply->elements - 2) / 2, size);
+    p = ngx_http_refine_claim_room(call, size);
 
     if (p == NULL) {
         ngx_http_refine_claim_finish(call, 1);
@@ -223,6 +233,8 @@ ngx_http_refine_claim_handler(ngx_http_refine_call_t *call, redisReply *reply)
     for (i = 2; i < reply->elements; i += 2) {
         p = ngx_http_refine_claim_entry(claim, p, e[i], e[i + 1]);
     }
+
+    claim->cut = (size >= NGX_HTTP_REFINE_CLAIM_SIZE);
 
     ngx_http_refine_claim_finish(call, 0);
 }
@@ -283,14 +295,18 @@ ngx_http_refine_takeover_paused(ngx_http_refine_call_t *call,
 /*
  * XAUTOCLAIM looks at ten times COUNT pending entries at most: it goes on from
  * its cursor when those were all in good hands, in the next takeover as well.
+ * COUNT is small, for nobody knows how long the events are.
  */
 
 static void
 ngx_http_refine_takeover_next(ngx_http_refine_call_t *call)
 {
+    ngx_uint_t                n;
     ngx_http_refine_queue_t  *queue;
 
     queue = call->owner;
+
+    n = call->claiming.n - call->claiming.claim.nentries;
 
     call->argc = 0;
     call->resent = 0;
@@ -308,7 +324,7 @@ ngx_http_refine_takeover_next(ngx_http_refine_call_t *call)
     ngx_http_refine_call_int(call, queue->conf->claim_timeout);
     ngx_http_refine_call_arg(call, queue->cursor, ngx_strlen(queue->cursor));
     ngx_http_refine_call_lit(call, "COUNT");
-    ngx_http_refine_call_int(call, call->claiming.n);
+    ngx_http_refine_call_int(call, ngx_min(n, NGX_HTTP_REFINE_CLAIM_ROUND));
 
     ngx_http_refine_call_send(call);
 }
@@ -318,9 +334,10 @@ static void
 ngx_http_refine_takeover_handler(ngx_http_refine_call_t *call,
     redisReply *reply)
 {
-    ngx_uint_t                gone;
-    redisReply               *cursor;
-    ngx_http_refine_queue_t  *queue;
+    ngx_int_t                    rc;
+    redisReply                  *cursor;
+    ngx_http_refine_queue_t     *queue;
+    ngx_http_refine_claiming_t  *claiming;
 
     queue = call->owner;
 
@@ -337,40 +354,46 @@ ngx_http_refine_takeover_handler(ngx_http_refine_call_t *call,
         return;
     }
 
-    gone = ngx_http_refine_takeover_entries(call, reply->element[1]);
+    rc = ngx_http_refine_takeover_entries(call, reply->element[1]);
 
-    if (gone) {
+    if (rc == NGX_DECLINED) {
 
         /* Redis 6.2 claims deleted entries, too, and does not name them */
 
         ngx_http_refine_claim_side(queue, NGX_HTTP_REFINE_SCRIPT_CLEAN);
     }
 
-    if (call->claiming.claim.nentries) {
+    claiming = &call->claiming;
+    claiming->claim.cut = (claiming->size >= NGX_HTTP_REFINE_CLAIM_SIZE);
+
+    cursor = reply->element[0];
+
+    if (ngx_strcmp(cursor->str, "0-0") == 0
+        || cursor->len >= NGX_HTTP_REFINE_QUEUE_ID)
+    {
+        queue->cursor[0] = '\0';
+
+    } else {
+        ngx_memcpy(queue->cursor, cursor->str, cursor->len + 1);
+    }
+
+    if (rc != NGX_ERROR
+        && queue->cursor[0]
+        && claiming->claim.nentries < claiming->n
+        && !claiming->claim.cut
+        && ++claiming->rounds < NGX_HTTP_REFINE_CLAIM_ROUNDS)
+    {
+        ngx_http_refine_takeover_next(call);
+        return;
+    }
+
+    if (claiming->claim.nentries) {
         queue->cursor[0] = '\0';
         ngx_http_refine_takeover_attempts(call);
         return;
     }
 
-    cursor = reply->element[0];
-
-    if (call->claiming.claim.pool
-        || ngx_strcmp(cursor->str, "0-0") == 0
-        || cursor->len >= NGX_HTTP_REFINE_QUEUE_ID)
-    {
-        queue->cursor[0] = '\0';
-        ngx_http_refine_claim_finish(call, call->claiming.claim.pool != NULL);
-        return;
-    }
-
-    ngx_memcpy(queue->cursor, cursor->str, cursor->len + 1);
-
-    if (++call->claiming.rounds == NGX_HTTP_REFINE_CLAIM_ROUNDS) {
-        ngx_http_refine_claim_finish(call, 0);
-        return;
-    }
-
-    ngx_http_refine_takeover_next(call);
+    ngx_http_refine_claim_finish(call, rc == NGX_ERROR);
 }
 
 
@@ -418,9 +441,9 @@ ngx_http_refine_takeover_line(redisReply *entry)
 }
 
 
-/* how many entries are deleted, or are no events; a pool alone: no memory */
+/* NGX_DECLINED: some are deleted, or are no events; NGX_ERROR: no memory */
 
-static ngx_uint_t
+static ngx_int_t
 ngx_http_refine_takeover_entries(ngx_http_refine_call_t *call,
     redisReply *entries)
 {
@@ -442,22 +465,28 @@ ngx_http_refine_takeover_entries(ngx_http_refine_call_t *call,
         }
     }
 
-    if (n == 0) {
-        return entries->elements;
+    if (claim->nentries + n > call->claiming.n) {
+        return NGX_ERROR;
     }
 
-    p = ngx_http_refine_claim_room(call, n, size);
+    if (n) {
+        p = ngx_http_refine_claim_room(call, size);
 
-    for (i = 0; p && i < entries->elements; i++) {
-        line = ngx_http_refine_takeover_line(entries->element[i]);
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
 
-        if (line) {
-            p = ngx_http_refine_claim_entry(claim, p,
+        for (i = 0; i < entries->elements; i++) {
+            line = ngx_http_refine_takeover_line(entries->element[i]);
+
+            if (line) {
+                p = ngx_http_refine_claim_entry(claim, p,
                                     entries->element[i]->element[0], line);
+            }
         }
     }
 
-    return entries->elements - n;
+    return (n == entries->elements) ? NGX_OK : NGX_DECLINED;
 }
 
 

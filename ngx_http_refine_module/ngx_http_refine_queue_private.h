@@ -19,7 +19,7 @@
 
 
 #define NGX_HTTP_REFINE_QUEUE_TICK         1000
-#define NGX_HTTP_REFINE_QUEUE_EXIT_TICKS   8
+#define NGX_HTTP_REFINE_QUEUE_EXIT         7000    /* ms, and a tick or two */
 #define NGX_HTTP_REFINE_QUEUE_DEAD         100000
 #define NGX_HTTP_REFINE_QUEUE_MAX_LATER    65536
 #define NGX_HTTP_REFINE_QUEUE_ID           48      /* of a stream, at most */
@@ -40,6 +40,7 @@ typedef void (*ngx_http_refine_call_pt)(ngx_http_refine_call_t *call,
 typedef struct {
     ngx_uint_t                        n;
     ngx_uint_t                        rounds;
+    size_t                            size;
     ngx_http_refine_claim_pt          handler;
     void                             *data;
     ngx_http_refine_claim_t           claim;
@@ -104,7 +105,7 @@ struct ngx_http_refine_queue_s {
     ngx_event_t                       settle;     /* posted */
     ngx_event_t                       timer;
     ngx_event_t                       hold;       /* of the first connect */
-    ngx_uint_t                        exit_ticks;
+    ngx_msec_t                        exit_at;
 
     ngx_queue_t                       spare;      /* calls without a pool */
     ngx_queue_t                       failed;     /* calls, for settle */
@@ -144,6 +145,7 @@ struct ngx_http_refine_queue_s {
     unsigned                          filling:1;  /* logged: 80 % */
     unsigned                          consumers:1;
     unsigned                          metrics_failed:1;
+    unsigned                          exiting:1;  /* exit_at is set */
     unsigned                          closing:1;
 };
 

@@ -109,7 +109,9 @@ ngx_http_refine_queue_push(ngx_http_refine_queue_t *queue,
         /* right after a reload: the connection is a matter of milliseconds */
 
         if (!queue->hold.timer_set) {
-            ngx_add_timer(&queue->hold, queue->conf->redis.timeout);
+            ngx_add_timer(&queue->hold,
+                          ngx_min(queue->conf->redis.timeout,
+                                  NGX_HTTP_REFINE_QUEUE_EXIT));
         }
 
         return ticket;
@@ -332,7 +334,7 @@ ngx_http_refine_queue_step_args(ngx_http_refine_call_t *call,
                      && ngx_current_msec - queue->counted_at
                         >= NGX_HTTP_REFINE_STORE_COUNT));
 
-    nargs = 2 + ntickets + call->n;
+    nargs = 3 + ntickets + call->n;
 
     if (deltas) {
         nargs += ngx_http_refine_queue_deltas(queue);
@@ -340,6 +342,9 @@ ngx_http_refine_queue_step_args(ngx_http_refine_call_t *call,
 
     ngx_http_refine_call_script(call, NGX_HTTP_REFINE_SCRIPT_STORE, nargs);
     ngx_http_refine_call_int(call, queue->conf->max_size);
+    ngx_http_refine_call_int(call, queue->watch
+                                   ? queue->watch->wanted
+                                   : queue->conf->max_size);
     ngx_http_refine_call_int(call, ntickets);
 
     for (q = ngx_queue_head(&call->tickets);
@@ -486,7 +491,7 @@ static void
 ngx_http_refine_queue_stored_handler(ngx_http_refine_call_t *call,
     redisReply *reply)
 {
-    ngx_uint_t                 i, len, full, stored, valid;
+    ngx_uint_t                 i, len, full, stored, valid, wanted;
     ngx_queue_t               *q;
     ngx_http_refine_queue_t   *queue;
     ngx_http_refine_stored_e   rc;
@@ -497,6 +502,7 @@ ngx_http_refine_queue_stored_handler(ngx_http_refine_call_t *call,
     valid = ngx_http_refine_queue_stored_valid(call, reply);
     full = 0;
     stored = 0;
+    wanted = 0;
     len = 0;
 
     if (!valid) {
@@ -527,12 +533,20 @@ ngx_http_refine_queue_stored_handler(ngx_http_refine_call_t *call,
 
     if (valid) {
         len = (ngx_uint_t) reply->element[i]->integer;
+
+        wanted = stored && queue->watch
+                 && reply->element[i + 1]->integer
+                    >= (int64_t) queue->watch->wanted;
     }
 
     ngx_http_refine_call_free(call);
 
     if (valid) {
         ngx_http_refine_queue_accepted(queue, stored, full, len);
+    }
+
+    if (wanted) {
+        queue->watch->notify(queue->watch->data);
     }
 
     ngx_http_refine_queue_arm(queue);
@@ -559,7 +573,7 @@ ngx_http_refine_queue_stored_valid(ngx_http_refine_call_t *call,
         i++;
     }
 
-    if (reply->elements != i + 1) {
+    if (reply->elements != i + 2) {
         return 0;
     }
 
@@ -672,20 +686,20 @@ ngx_http_refine_queue_accepted(ngx_http_refine_queue_t *queue,
                       "max_queue_size %ui, new events are refused",
                       catalog, len, max);
 
-    } else if (queue->full && len < max / 10 * 9) {
+    } else if (queue->full && len < max - max / 10) {
         queue->full = 0;
         ngx_log_error(NGX_LOG_WARN, queue->log, 0,
                       "refine: queue of catalog \"%V\" is not full any more: "
                       "%ui", catalog, len);
     }
 
-    if (!queue->filling && len >= max / 10 * 8) {
+    if (!queue->filling && len >= max - max / 5) {
         queue->filling = 1;
         ngx_log_error(NGX_LOG_WARN, queue->log, 0,
                       "refine: queue of catalog \"%V\" holds %ui events, "
                       "80%% of max_queue_size", catalog, len);
 
-    } else if (queue->filling && len < max / 10 * 6) {
+    } else if (queue->filling && len < max - max / 5 * 2) {
         queue->filling = 0;
     }
 
@@ -694,10 +708,6 @@ ngx_http_refine_queue_accepted(ngx_http_refine_queue_t *queue,
             || !ngx_queue_empty(&queue->returned)))
     {
         ngx_post_event(&queue->flush, &ngx_posted_events);
-    }
-
-    if (stored && queue->watch && len >= queue->watch->wanted) {
-        queue->watch->notify(queue->watch->data);
     }
 }
 

@@ -9,6 +9,8 @@
 #define NGX_HTTP_REFINE_REDIS_MAX_BACKOFF  5000
 #define NGX_HTTP_REFINE_REDIS_STABLE       5000
 #define NGX_HTTP_REFINE_REDIS_RELOG        10000
+#define NGX_HTTP_REFINE_REDIS_CHECK        1000
+#define NGX_HTTP_REFINE_REDIS_EXIT         7000
 #define NGX_HTTP_REFINE_REDIS_REASON       160
 #define NGX_HTTP_REFINE_REDIS_MAX_REPLY    (256 * 1024 * 1024)
 #define NGX_HTTP_REFINE_REDIS_MAX_ARRAY    (1024 * 1024)
@@ -60,6 +62,7 @@ struct ngx_http_refine_redis_s {
     ngx_queue_t                        free;
     ngx_uint_t                         npending;
     ngx_uint_t                         ngreeting;  /* answers awaited */
+    size_t                             received;   /* of an answer */
 
     ngx_msec_t                         backoff;
     ngx_msec_t                         up_since;
@@ -301,7 +304,8 @@ ngx_http_refine_redis_send(ngx_http_refine_redis_t *redis, int argc,
     redis->deadline.cancelable = greeting ? 1 : 0;
 
     if (!redis->deadline.timer_set) {
-        ngx_add_timer(&redis->deadline, redis->conf->timeout);
+        ngx_add_timer(&redis->deadline, ngx_min(redis->conf->timeout,
+                                                NGX_HTTP_REFINE_REDIS_CHECK));
     }
 
     return NGX_OK;
@@ -312,6 +316,7 @@ static void
 ngx_http_refine_redis_connect(ngx_http_refine_redis_t *redis)
 {
     redis->state = NGX_HTTP_REFINE_REDIS_CONNECTING;
+    redis->received = 0;
 
     redis->reader = ngx_http_refine_redis_reader(redis);
 
@@ -515,6 +520,7 @@ ngx_http_refine_redis_received(void *data, u_char *p, size_t len)
 
     peer = redis->peer;
     reader = redis->reader;
+    redis->received += len;
 
     if (redisReaderFeed(reader, (const char *) p, len) != REDIS_OK) {
         ngx_http_refine_redis_lost(redis, "out of memory");
@@ -539,6 +545,8 @@ ngx_http_refine_redis_received(void *data, u_char *p, size_t len)
             return;
         }
 
+        redis->received = 0;
+
         ngx_http_refine_redis_reply(redis, reply);
 
         freeReplyObject(reply);
@@ -550,7 +558,7 @@ ngx_http_refine_redis_received(void *data, u_char *p, size_t len)
         }
     }
 
-    if (reader->len - reader->pos > NGX_HTTP_REFINE_REDIS_MAX_REPLY) {
+    if (redis->received > NGX_HTTP_REFINE_REDIS_MAX_REPLY) {
         ngx_http_refine_redis_lost(redis, "too large a reply");
     }
 }
@@ -602,7 +610,7 @@ ngx_http_refine_redis_closed(void *data, const char *reason)
 static void
 ngx_http_refine_redis_deadline_handler(ngx_event_t *ev)
 {
-    ngx_msec_t                        elapsed;
+    ngx_msec_t                        elapsed, timeout;
     ngx_queue_t                      *q;
     ngx_connection_t                 *c;
     ngx_http_refine_redis_t          *redis;
@@ -619,9 +627,17 @@ ngx_http_refine_redis_deadline_handler(ngx_event_t *ev)
     pending = ngx_queue_data(q, ngx_http_refine_redis_pending_t, queue);
 
     elapsed = ngx_current_msec - pending->sent;
+    timeout = redis->conf->timeout;
 
-    if (elapsed < redis->conf->timeout) {
-        ngx_add_timer(ev, redis->conf->timeout - elapsed);
+    /* looked at from time to time, for a worker that exits waits less long */
+
+    if (ngx_exiting) {
+        timeout = ngx_min(timeout, NGX_HTTP_REFINE_REDIS_EXIT);
+    }
+
+    if (elapsed < timeout) {
+        ngx_add_timer(ev, ngx_min(timeout - elapsed,
+                                  NGX_HTTP_REFINE_REDIS_CHECK));
         return;
     }
 

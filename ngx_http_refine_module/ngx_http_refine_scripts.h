@@ -24,16 +24,18 @@
 
 typedef enum {
     /*
-     * ARGV: max_queue_size, number of groups, the number of events of each
-     * group, the events, pairs of field and increment for the stats.  A group
-     * that would exceed the size is left out as a whole.
-     * Reply: for each group 1 (stored) or 0, then the length of the stream.
+     * ARGV: max_queue_size, a length, number of groups, the number of events
+     * of each group, the events, pairs of field and increment for the stats.
+     * A group that would exceed the size is left out as a whole.
+     * Reply: for each group 1 (stored) or 0, the length of the stream, then
+     * how many of it nobody has claimed (0 below that length).
      */
     NGX_HTTP_REFINE_SCRIPT_STORE = 0,
 
     /*
-     * ARGV: consumer, count.  Reply: paused, the number of foreign entries
-     * (without a field "e") that were removed, then pairs of id and line.
+     * ARGV: consumer, count, about how many bytes.  Reply: paused, the number
+     * of foreign entries (without a field "e") that were removed, then pairs
+     * of id and line.
      */
     NGX_HTTP_REFINE_SCRIPT_CLAIM,
 

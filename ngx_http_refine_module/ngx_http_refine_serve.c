@@ -376,14 +376,6 @@ ngx_http_refine_serve_log(ngx_http_request_t *r,
     ngx_http_refine_event_t       event;
     ngx_http_refine_event_env_t   env;
 
-    if (serve->surface.len == 0) {
-        ngx_str_set(&serve->surface, "unknown");
-    }
-
-    if (serve->source.len == 0) {
-        ngx_str_set(&serve->source, "unknown");
-    }
-
     ngx_http_refine_serve_limit(&serve->surface,
                                 NGX_HTTP_REFINE_EVENT_MAX_NAME);
     ngx_http_refine_serve_limit(&serve->source,

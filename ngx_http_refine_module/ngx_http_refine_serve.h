@@ -44,8 +44,7 @@ ngx_int_t ngx_http_refine_serve_text(ngx_http_request_t *r,
 
 /*
  * Makes the event of what was found and keeps it for the queue; counts what
- * became of it.  A surface or source that is empty becomes "unknown", and
- * texts over their limits are cut between two characters.
+ * became of it.  Texts over their limits are cut between two characters.
  */
 void ngx_http_refine_serve_log(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx,

@@ -1,6 +1,7 @@
 
 /*
- * Level 0: a set of strings of a known number, to find repeats in linear time.
+ * Level 0: a set of strings, in the order they came, to find repeats in linear
+ * time.
  */
 
 
@@ -17,8 +18,10 @@
 
 
 typedef struct {
+    ngx_pool_t  *pool;
     ngx_str_t   *strings;
     ngx_uint_t   nstrings;
+    ngx_uint_t   max;             /* room in strings */
     uint32_t    *slots;           /* index into strings + 1; NULL: small */
     ngx_uint_t   bits;            /* of the number of slots */
     uint64_t     seed;
@@ -27,15 +30,16 @@ typedef struct {
 
 
 /*
- * Room for max strings, from the pool.  The set points into itself: it must
- * not be copied.  NGX_OK, or NGX_ERROR: out of memory.
+ * Room for max strings, from the pool; more of them make it grow.  The set
+ * points into itself: it must not be copied.  NGX_OK, or NGX_ERROR: out of
+ * memory.
  */
 ngx_int_t ngx_http_refine_set_init(ngx_http_refine_set_t *set,
     ngx_pool_t *pool, ngx_uint_t max);
 
 /*
- * NGX_OK: added; NGX_DECLINED: it was there already.  The bytes are not
- * copied.  Not to be called more than max times.
+ * NGX_OK: added; NGX_DECLINED: it was there already; NGX_ERROR: out of memory,
+ * only beyond max.  The bytes are not copied.
  */
 ngx_int_t ngx_http_refine_set_add(ngx_http_refine_set_t *set, u_char *data,
     size_t len);

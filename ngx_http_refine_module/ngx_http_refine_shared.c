@@ -3,7 +3,7 @@
 #include <openssl/rand.h>
 
 
-#define NGX_HTTP_REFINE_SHARED_LAYOUT   0x52460001
+#define NGX_HTTP_REFINE_SHARED_LAYOUT   0x52460002
 #define NGX_HTTP_REFINE_SHARED_BUCKETS  16384
 #define NGX_HTTP_REFINE_SHARED_WAYS     8
 
@@ -12,6 +12,7 @@ typedef struct {
     uint64_t                   layout;
     uint64_t                   size;
     uint64_t                   key[2];
+    uint64_t                   generation;      /* of the configuration */
     ngx_http_refine_circuit_t  circuit;
 
     /* of a bucket the latest first; 0: free */
@@ -20,9 +21,19 @@ typedef struct {
 } ngx_http_refine_shared_t;
 
 
+/* a zone's data: what one configuration knows of it */
+
+typedef struct {
+    ngx_http_refine_shared_t  *sh;
+    uint64_t                   generation;
+} ngx_http_refine_shared_zone_t;
+
+
 static ngx_int_t ngx_http_refine_shared_init(ngx_shm_zone_t *zone, void *data);
-static ngx_int_t ngx_http_refine_shared_check(ngx_shm_zone_t *zone,
+static ngx_int_t ngx_http_refine_shared_use(ngx_shm_zone_t *zone,
     ngx_http_refine_shared_t *sh);
+static uint64_t *ngx_http_refine_shared_bucket(ngx_shm_zone_t *zone,
+    ngx_str_t *id, uint64_t *hash);
 static uint64_t ngx_http_refine_shared_hash(ngx_http_refine_shared_t *sh,
     ngx_str_t *id);
 static void ngx_http_refine_shared_round(uint64_t v[4]);
@@ -31,9 +42,10 @@ static void ngx_http_refine_shared_round(uint64_t v[4]);
 ngx_shm_zone_t *
 ngx_http_refine_shared_add(ngx_conf_t *cf, ngx_str_t *catalog, void *tag)
 {
-    size_t           size;
-    ngx_str_t        name;
-    ngx_shm_zone_t  *zone;
+    size_t                          size;
+    ngx_str_t                       name;
+    ngx_shm_zone_t                 *zone;
+    ngx_http_refine_shared_zone_t  *data;
 
     name.len = sizeof("refine:") - 1 + catalog->len;
 
@@ -55,7 +67,13 @@ ngx_http_refine_shared_add(ngx_conf_t *cf, ngx_str_t *catalog, void *tag)
         return NULL;
     }
 
+    data = ngx_pcalloc(cf->pool, sizeof(ngx_http_refine_shared_zone_t));
+    if (data == NULL) {
+        return NULL;
+    }
+
     zone->init = ngx_http_refine_shared_init;
+    zone->data = data;
 
     return zone;
 }
@@ -64,19 +82,18 @@ ngx_http_refine_shared_add(ngx_conf_t *cf, ngx_str_t *catalog, void *tag)
 static ngx_int_t
 ngx_http_refine_shared_init(ngx_shm_zone_t *zone, void *data)
 {
-    ngx_slab_pool_t           *shpool;
-    ngx_http_refine_shared_t  *sh;
+    ngx_slab_pool_t                *shpool;
+    ngx_http_refine_shared_t       *sh;
+    ngx_http_refine_shared_zone_t  *old = data;
 
     shpool = (ngx_slab_pool_t *) zone->shm.addr;
 
-    if (data) {
-        zone->data = data;
-        return ngx_http_refine_shared_check(zone, data);
+    if (old) {
+        return ngx_http_refine_shared_use(zone, old->sh);
     }
 
     if (zone->shm.exists) {
-        zone->data = shpool->data;
-        return ngx_http_refine_shared_check(zone, shpool->data);
+        return ngx_http_refine_shared_use(zone, shpool->data);
     }
 
     sh = ngx_slab_alloc(shpool, sizeof(ngx_http_refine_shared_t));
@@ -101,19 +118,23 @@ ngx_http_refine_shared_init(ngx_shm_zone_t *zone, void *data)
     sh->layout = NGX_HTTP_REFINE_SHARED_LAYOUT;
 
     shpool->data = sh;
-    zone->data = sh;
 
-    return NGX_OK;
+    return ngx_http_refine_shared_use(zone, sh);
 }
 
 
 static ngx_int_t
-ngx_http_refine_shared_check(ngx_shm_zone_t *zone, ngx_http_refine_shared_t *sh)
+ngx_http_refine_shared_use(ngx_shm_zone_t *zone, ngx_http_refine_shared_t *sh)
 {
+    ngx_http_refine_shared_zone_t *data = zone->data;
+
     if (sh != NULL
         && sh->layout == NGX_HTTP_REFINE_SHARED_LAYOUT
         && sh->size == sizeof(ngx_http_refine_shared_t))
     {
+        data->sh = sh;
+        data->generation = ++sh->generation;
+
         return NGX_OK;
     }
 
@@ -122,6 +143,15 @@ ngx_http_refine_shared_check(ngx_shm_zone_t *zone, ngx_http_refine_shared_t *sh)
                   "restart nginx instead of reloading it", &zone->shm.name);
 
     return NGX_ERROR;
+}
+
+
+uint64_t
+ngx_http_refine_shared_generation(ngx_shm_zone_t *zone)
+{
+    ngx_http_refine_shared_zone_t *data = zone->data;
+
+    return data->generation;
 }
 
 
@@ -155,15 +185,15 @@ ngx_http_refine_shared_state(ngx_shm_zone_t *zone,
 ngx_http_refine_circuit_t *
 ngx_http_refine_shared_lock(ngx_shm_zone_t *zone)
 {
-    ngx_slab_pool_t           *shpool;
-    ngx_http_refine_shared_t  *sh;
+    ngx_slab_pool_t                *shpool;
+    ngx_http_refine_shared_zone_t  *data;
 
     shpool = (ngx_slab_pool_t *) zone->shm.addr;
-    sh = zone->data;
+    data = zone->data;
 
     ngx_shmtx_lock(&shpool->mutex);
 
-    return &sh->circuit;
+    return &data->sh->circuit;
 }
 
 
@@ -181,13 +211,10 @@ ngx_http_refine_shared_unlock(ngx_shm_zone_t *zone)
 ngx_uint_t
 ngx_http_refine_shared_seen(ngx_shm_zone_t *zone, ngx_str_t *id)
 {
-    uint64_t                  *ids, hash;
-    ngx_uint_t                 i, found;
-    ngx_http_refine_shared_t  *sh;
+    uint64_t    *ids, hash;
+    ngx_uint_t   i, found;
 
-    sh = zone->data;
-    hash = ngx_http_refine_shared_hash(sh, id);
-    ids = sh->ids[hash % NGX_HTTP_REFINE_SHARED_BUCKETS];
+    ids = ngx_http_refine_shared_bucket(zone, id, &hash);
     found = 0;
 
     (void) ngx_http_refine_shared_lock(zone);
@@ -208,13 +235,10 @@ ngx_http_refine_shared_seen(ngx_shm_zone_t *zone, ngx_str_t *id)
 void
 ngx_http_refine_shared_remember(ngx_shm_zone_t *zone, ngx_str_t *id)
 {
-    uint64_t                  *ids, hash;
-    ngx_uint_t                 i;
-    ngx_http_refine_shared_t  *sh;
+    uint64_t    *ids, hash;
+    ngx_uint_t   i;
 
-    sh = zone->data;
-    hash = ngx_http_refine_shared_hash(sh, id);
-    ids = sh->ids[hash % NGX_HTTP_REFINE_SHARED_BUCKETS];
+    ids = ngx_http_refine_shared_bucket(zone, id, &hash);
 
     (void) ngx_http_refine_shared_lock(zone);
 
@@ -233,6 +257,18 @@ ngx_http_refine_shared_remember(ngx_shm_zone_t *zone, ngx_str_t *id)
     ids[0] = hash;
 
     ngx_http_refine_shared_unlock(zone);
+}
+
+
+static uint64_t *
+ngx_http_refine_shared_bucket(ngx_shm_zone_t *zone, ngx_str_t *id,
+    uint64_t *hash)
+{
+    ngx_http_refine_shared_zone_t *data = zone->data;
+
+    *hash = ngx_http_refine_shared_hash(data->sh, id);
+
+    return data->sh->ids[*hash % NGX_HTTP_REFINE_SHARED_BUCKETS];
 }
 
 

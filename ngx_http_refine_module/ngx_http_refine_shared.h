@@ -28,12 +28,12 @@ typedef struct {
 } ngx_http_refine_shared_state_t;
 
 
-/*
- * Adds the zone of a catalog to the configuration; tag is the module.  The
- * zone's data is usable in workers (zone->data).
- */
+/* adds the zone of a catalog to the configuration; tag is the module */
 ngx_shm_zone_t *ngx_http_refine_shared_add(ngx_conf_t *cf, ngx_str_t *catalog,
     void *tag);
+
+/* grows with each configuration that is loaded: the later one is the higher */
+uint64_t ngx_http_refine_shared_generation(ngx_shm_zone_t *zone);
 
 void ngx_http_refine_shared_state(ngx_shm_zone_t *zone,
     ngx_http_refine_shared_state_t *state);

@@ -19,87 +19,84 @@ static u_char *ngx_http_refine_skip_bytes(ngx_http_refine_skip_t *skip,
 
 #if (__SSE2__)
 
-typedef struct {
-    uint64_t   quotes;
-    uint64_t   backslashes;
-    uint64_t   open;
-    uint64_t   close;
-} ngx_http_refine_skip_block_t;
+/* a bit for each of 64 bytes, which test(i) makes of the 16 bytes v[i] */
 
-static ngx_inline void ngx_http_refine_skip_load(
-    ngx_http_refine_skip_block_t *b, u_char *p);
+#define ngx_http_refine_skip_bits(test)                                       \
+    ((uint64_t) (uint32_t) _mm_movemask_epi8(test(0))                         \
+     | (uint64_t) (uint32_t) _mm_movemask_epi8(test(1)) << 16                 \
+     | (uint64_t) (uint32_t) _mm_movemask_epi8(test(2)) << 32                 \
+     | (uint64_t) (uint32_t) _mm_movemask_epi8(test(3)) << 48)
+
+#define ngx_http_refine_skip_quote(i)                                         \
+    _mm_cmpeq_epi8(v[i], _mm_set1_epi8('"'))
+
+#define ngx_http_refine_skip_backslash(i)                                     \
+    _mm_cmpeq_epi8(v[i], _mm_set1_epi8('\\'))
+
+/* brackets are what these bits alone tell apart, and Y, y, _ and DEL */
+
+#define ngx_http_refine_skip_bracket(i)                                       \
+    _mm_cmpeq_epi8(_mm_or_si128(v[i], _mm_set1_epi8(0x26)),                   \
+                   _mm_set1_epi8(0x7f))
+
+
 static ngx_inline uint64_t ngx_http_refine_skip_escaped(
     ngx_http_refine_skip_t *skip, uint64_t backslashes);
 static ngx_inline uint64_t ngx_http_refine_skip_strings(uint64_t quotes);
-static u_char *ngx_http_refine_skip_visit(ngx_http_refine_skip_t *skip,
-    u_char *p, uint64_t open, uint64_t close);
+static ngx_inline u_char *ngx_http_refine_skip_visit(
+    ngx_http_refine_skip_t *skip, u_char *p, uint64_t brackets);
 
 
 u_char *
 ngx_http_refine_skip(ngx_http_refine_skip_t *skip, u_char *p, u_char *last)
 {
-    u_char                        *end;
-    uint64_t                       escaped, string;
-    ngx_http_refine_skip_block_t   b;
+    u_char      *end;
+    __m128i      v[4], any;
+    uint64_t     quotes, plain, brackets, string;
+    ngx_uint_t   i;
 
-    while (last - p >= 64) {
+    for ( /* void */ ; last - p >= 64; p += 64) {
 
-        ngx_http_refine_skip_load(&b, p);
-
-        if (b.backslashes | skip->escaped) {
-            escaped = ngx_http_refine_skip_escaped(skip, b.backslashes);
-
-            b.quotes &= ~escaped;
-            b.open &= ~escaped;
-            b.close &= ~escaped;
+        for (i = 0; i < 4; i++) {
+            v[i] = _mm_loadu_si128((const __m128i *) (p + 16 * i));
         }
 
-        string = ngx_http_refine_skip_strings(b.quotes) ^ skip->string;
+        plain = (uint64_t) -1;
+        quotes = ngx_http_refine_skip_bits(ngx_http_refine_skip_quote);
+
+        any = _mm_or_si128(_mm_or_si128(ngx_http_refine_skip_backslash(0),
+                                        ngx_http_refine_skip_backslash(1)),
+                           _mm_or_si128(ngx_http_refine_skip_backslash(2),
+                                        ngx_http_refine_skip_backslash(3)));
+
+        if (_mm_movemask_epi8(any) || skip->escaped) {
+            plain = ~ngx_http_refine_skip_escaped(skip,
+                   ngx_http_refine_skip_bits(ngx_http_refine_skip_backslash));
+            quotes &= plain;
+        }
+
+        /* long texts */
+
+        if (quotes == 0 && skip->string) {
+            continue;
+        }
+
+        string = ngx_http_refine_skip_strings(quotes) ^ skip->string;
         skip->string = -(string >> 63);
 
-        b.open &= ~string;
-        b.close &= ~string;
+        brackets = ngx_http_refine_skip_bits(ngx_http_refine_skip_bracket)
+                   & plain & ~string;
 
-        if (b.open | b.close) {
-            end = ngx_http_refine_skip_visit(skip, p, b.open, b.close);
+        if (brackets) {
+            end = ngx_http_refine_skip_visit(skip, p, brackets);
 
             if (end != NULL) {
                 return end;
             }
         }
-
-        p += 64;
     }
 
     return ngx_http_refine_skip_bytes(skip, p, last);
-}
-
-
-static ngx_inline void
-ngx_http_refine_skip_load(ngx_http_refine_skip_block_t *b, u_char *p)
-{
-    __m128i     v, folded;
-    ngx_uint_t  i, shift;
-
-    ngx_memzero(b, sizeof(ngx_http_refine_skip_block_t));
-
-    for (i = 0; i < 4; i++) {
-        shift = 16 * i;
-
-        v = _mm_loadu_si128((const __m128i *) (p + shift));
-
-        /* '[' and '{', ']' and '}' differ by this bit */
-        folded = _mm_or_si128(v, _mm_set1_epi8(0x20));
-
-        b->quotes |= (uint64_t) (uint32_t) _mm_movemask_epi8(
-                         _mm_cmpeq_epi8(v, _mm_set1_epi8('"'))) << shift;
-        b->backslashes |= (uint64_t) (uint32_t) _mm_movemask_epi8(
-                         _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'))) << shift;
-        b->open |= (uint64_t) (uint32_t) _mm_movemask_epi8(
-                         _mm_cmpeq_epi8(folded, _mm_set1_epi8('{'))) << shift;
-        b->close |= (uint64_t) (uint32_t) _mm_movemask_epi8(
-                         _mm_cmpeq_epi8(folded, _mm_set1_epi8('}'))) << shift;
-    }
 }
 
 
@@ -146,22 +143,25 @@ ngx_http_refine_skip_strings(uint64_t quotes)
 
 /* counts the brackets; what follows the last one, or NULL */
 
-static u_char *
+static ngx_inline u_char *
 ngx_http_refine_skip_visit(ngx_http_refine_skip_t *skip, u_char *p,
-    uint64_t open, uint64_t close)
+    uint64_t brackets)
 {
-    uint64_t  both, bit;
+    u_char  *bracket;
 
-    for (both = open | close; both; both ^= bit) {
-        bit = both & -both;
+    for ( /* void */ ; brackets; brackets &= brackets - 1) {
+        bracket = p + __builtin_ctzll(brackets);
 
-        if (open & bit) {
+        switch (*bracket) {
+
+        case '{': case '[':
             skip->depth++;
-            continue;
-        }
+            break;
 
-        if (--skip->depth == 0) {
-            return p + __builtin_ctzll(bit) + 1;
+        case '}': case ']':
+            if (--skip->depth == 0) {
+                return bracket + 1;
+            }
         }
     }
 

@@ -74,15 +74,8 @@ ngx_http_refine_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_refine_loc_conf_t *lcf = conf;
 
-    ngx_str_t                 *value;
-    ngx_uint_t                 i;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    if (clcf->handler == ngx_http_refine_status_handler) {
-        return "is duplicate";
-    }
+    ngx_str_t   *value;
+    ngx_uint_t   i;
 
     value = cf->args->elts;
 
@@ -104,7 +97,5 @@ ngx_http_refine_status(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_ERROR;
     }
 
-    clcf->handler = ngx_http_refine_status_handler;
-
-    return NGX_CONF_OK;
+    return ngx_http_refine_answer_set(cf, ngx_http_refine_status_handler);
 }

@@ -20,8 +20,6 @@ typedef struct {
     ngx_http_refine_serve_conf_t   *conf;
     ngx_http_refine_ctx_t          *ctx;
     ngx_pool_t                     *pool;
-    ngx_http_refine_set_t          *items;      /* NULL: none yet */
-    ngx_uint_t                      max_items;  /* room in it */
     u_char                         *pos;        /* free memory for ids */
     u_char                         *end;
     size_t                          bytes;      /* of all ids */
@@ -30,6 +28,7 @@ typedef struct {
     unsigned                        active:1;
     unsigned                        failed:1;   /* no memory */
     ngx_http_refine_event_serve_t   serve;
+    ngx_http_refine_set_t           items;
     ngx_http_refine_path_match_t    match;
 } ngx_http_refine_tap_t;
 
@@ -53,7 +52,6 @@ static ngx_int_t ngx_http_refine_tap_value(void *data, ngx_uint_t selector,
     ngx_http_refine_path_value_t *value);
 static ngx_int_t ngx_http_refine_tap_item(ngx_http_refine_tap_t *tap,
     ngx_http_refine_path_value_t *value);
-static ngx_int_t ngx_http_refine_tap_items_grow(ngx_http_refine_tap_t *tap);
 static u_char *ngx_http_refine_tap_room(ngx_http_refine_tap_t *tap,
     size_t len);
 static ngx_int_t ngx_http_refine_tap_text(ngx_http_refine_tap_t *tap,
@@ -138,7 +136,7 @@ ngx_http_refine_tap_start(ngx_http_request_t *r,
         cln->handler = ngx_http_refine_tap_cleanup;
     }
 
-    ngx_memzero(tap, offsetof(ngx_http_refine_tap_t, match));
+    ngx_memzero(tap, offsetof(ngx_http_refine_tap_t, items));
 
     tap->catalog = conf->catalog;
     tap->conf = conf->serve;
@@ -147,13 +145,13 @@ ngx_http_refine_tap_start(ngx_http_request_t *r,
     tap->serve.total = -1;
     tap->active = 1;
 
-    if (conf->serve->paths != NULL) {
-        ngx_http_refine_path_init(&tap->match, conf->serve->paths, r->pool,
-                                  NGX_HTTP_REFINE_JSON_BOM
-                                  |NGX_HTTP_REFINE_JSON_LOOSE,
-                                  NGX_HTTP_REFINE_TAP_MAX_VALUE,
-                                  ngx_http_refine_tap_value, tap);
-    }
+    (void) ngx_http_refine_set_init(&tap->items, r->pool, 0);
+
+    ngx_http_refine_path_init(&tap->match, conf->serve->paths, r->pool,
+                              NGX_HTTP_REFINE_JSON_BOM
+                              |NGX_HTTP_REFINE_JSON_LOOSE,
+                              NGX_HTTP_REFINE_TAP_MAX_VALUE,
+                              ngx_http_refine_tap_value, tap);
 
     /* without it a body from a file would pass by as a descriptor */
 
@@ -282,9 +280,8 @@ ngx_http_refine_tap_buf(ngx_http_refine_tap_t *tap, ngx_buf_t *b)
         return;
     }
 
-    if (tap->conf->paths != NULL
-        && ngx_http_refine_path_feed(&tap->match, b->pos, (size_t) size)
-           != NGX_OK)
+    if (ngx_http_refine_path_feed(&tap->match, b->pos, (size_t) size)
+        != NGX_OK)
     {
         ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_NOT_JSON);
         return;
@@ -303,10 +300,7 @@ ngx_http_refine_tap_finish(ngx_http_request_t *r, ngx_http_refine_tap_t *tap)
     ngx_http_refine_value_t        *values;
     ngx_http_refine_event_serve_t  *serve;
 
-    if (tap->length == 0
-        || (tap->conf->paths != NULL
-            && ngx_http_refine_path_end(&tap->match) != NGX_OK))
-    {
+    if (ngx_http_refine_path_end(&tap->match) != NGX_OK) {
         ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_NOT_JSON);
         return;
     }
@@ -336,15 +330,20 @@ ngx_http_refine_tap_finish(ngx_http_request_t *r, ngx_http_refine_tap_t *tap)
 
 #undef ngx_http_refine_tap_eval
 
+    if (serve->surface.len == 0) {
+        serve->surface = tap->conf->surface;
+    }
+
+    if (serve->source.len == 0) {
+        serve->source = tap->conf->source;
+    }
+
     if (total.len) {
         serve->total = ngx_http_refine_tap_total(&total);
     }
 
-    if (tap->items != NULL) {
-        serve->items = tap->items->strings;
-        serve->nitems = ngx_min(tap->items->nstrings,
-                                NGX_HTTP_REFINE_EVENT_MAX_ITEMS);
-    }
+    serve->items = tap->items.strings;
+    serve->nitems = tap->items.nstrings;
 
     tap->active = 0;
 
@@ -452,66 +451,22 @@ ngx_http_refine_tap_item(ngx_http_refine_tap_t *tap,
         p[i] = value->text.data[i];
     }
 
-    if ((tap->items == NULL || tap->items->nstrings == tap->max_items)
-        && ngx_http_refine_tap_items_grow(tap) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    rc = ngx_http_refine_set_add(tap->items, p, len);
+    rc = ngx_http_refine_set_add(&tap->items, p, len);
 
     if (rc != NGX_OK) {
         return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
     }
 
-    if (tap->items->nstrings > NGX_HTTP_REFINE_EVENT_MAX_ITEMS
+    if (tap->items.nstrings > NGX_HTTP_REFINE_EVENT_MAX_ITEMS
         || len > NGX_HTTP_REFINE_TAP_MAX_BYTES - tap->bytes)
     {
-        tap->items->nstrings--;
+        tap->items.nstrings--;
         tap->serve.truncated = 1;
         return NGX_OK;
     }
 
     tap->pos += len;
     tap->bytes += len;
-
-    return NGX_OK;
-}
-
-
-/*
- * A set has a fixed size, and most responses have few items.  The last one
- * has room for one item more than the limit, which shows what is beyond it.
- */
-
-static ngx_int_t
-ngx_http_refine_tap_items_grow(ngx_http_refine_tap_t *tap)
-{
-    ngx_uint_t              i, max;
-    ngx_http_refine_set_t  *set, *old;
-
-    old = tap->items;
-
-    max = (old == NULL) ? NGX_HTTP_REFINE_SET_SMALL : tap->max_items * 4;
-    max = ngx_min(max, NGX_HTTP_REFINE_EVENT_MAX_ITEMS + 1);
-
-    set = ngx_palloc(tap->pool, sizeof(ngx_http_refine_set_t));
-
-    if (set == NULL
-        || ngx_http_refine_set_init(set, tap->pool, max) != NGX_OK)
-    {
-        return NGX_ERROR;
-    }
-
-    if (old != NULL) {
-        for (i = 0; i < old->nstrings; i++) {
-            (void) ngx_http_refine_set_add(set, old->strings[i].data,
-                                           old->strings[i].len);
-        }
-    }
-
-    tap->items = set;
-    tap->max_items = max;
 
     return NGX_OK;
 }

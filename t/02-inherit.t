@@ -83,7 +83,7 @@ my %allowed = (
     surface => $name,
     source  => $name,
     items   => 'json:PATH',
-    total   => "an integer from 0, $json",
+    total   => "an integer from 0 to 9007199254740991, $json",
     query   => "up to 1024 bytes without control characters, $json",
     anchor  => "up to 256 bytes without control characters, $json",
 );
@@ -94,11 +94,13 @@ conf_good("refine_serve $_", serve($_)) for
     'items surface=$arg_s source=json:source items=json:a[].b.c',
     'search surface=a source=b items=json:hits[] total=json:total query=$arg_s '
     . 'anchor=$arg_a', 'search total= query= anchor=', 'search total=0',
+    'search total=9007199254740991',
     'search "query=$arg_a $arg_b"', 'search query=${arg_q}',
     'search surface=' . 'x' x 64, 'search query=' . 'x' x 1024;
 
 for ([surface => 'x' x 65], [surface => "a\tb"], [source => 'x' x 65],
      [items => 'sku_1'], [items => '$arg_i'], [total => '-1'],
+     [total => '9007199254740992'], [total => '9' x 30],
      [total => '1.5'], [total => 'x'], [query => 'x' x 1025],
      [anchor => 'x' x 257], [query => 'body:q'], [surface => 'body:a.b'])
 {

@@ -199,3 +199,32 @@ for ('/rewritten', '/ssi') {
     like($one, qr/^[0-9a-f-]{36}$/, $_);
     is($one, $two, "$_: one id for a request");
 }
+
+
+
+=== TEST 7: what became of requests that nginx itself refuses
+--- catalog
+    flush_interval 1h;
+--- http_extra
+    log_format refine '$status $refine_outcome';
+--- config
+    access_log $TEST_NGINX_SERVER_ROOT/logs/refused.log refine;
+    location = /c { refine_collect; client_max_body_size 10; }
+    location = /denied { refine_collect; deny all; }
+--- request
+OPTIONS /c
+--- error_code: 204
+--- check
+post('/c', 'x' x 11);
+post('/denied', 'x');
+my $socket = IO::Socket::INET->new('127.0.0.1:' . http_port());
+print {$socket} "POST /c HTTP/1.1\r\nHost: localhost\r\n"
+                . "Transfer-Encoding: chunked\r\n\r\nb\r\n", 'x' x 11;
+like(<$socket>, qr/ 413 /);
+my $log = '';
+wait_for(sub {
+    open my $in, '<', "$Test::Nginx::Util::ServRoot/logs/refused.log" or return;
+    $log = join '', <$in>;
+    return $log =~ tr/\n// == 4;
+}, 'logged');
+is($log, "204 -\n413 -\n403 -\n413 aborted\n");

@@ -206,6 +206,8 @@ post('/c', '{"userId":"self",' . CORE::substr($CLICK, 1));
 is(last_event()->{userId}, 'self', 'an empty one does not');
 click('X-User' => 'x' x 129);
 is(last_event()->{userId}, undef, 'one that is too long is left out');
+post('/c', '{"userId":"self",' . CORE::substr($CLICK, 1), 'X-User' => 'x' x 129);
+is(last_event()->{userId}, undef, "and does not make room for the event's own");
 
 
 
@@ -325,3 +327,43 @@ wait_for(sub {
     open my $in, '<', "$Test::Nginx::Util::ServRoot/logs/ids.log";
     grep { $_ eq "$e->{visitorId} $e->{sessionId} 204\n" } <$in>
 }, 'the minted ids are logged');
+
+
+
+=== TEST 15: no answer but a Set-Cookie of collect has an id in it
+--- catalog
+    flush_interval 1h;
+--- http_extra
+    server {
+        listen unix:$TEST_NGINX_SERVROOT/up.sock;
+        location / {
+            default_type application/json;
+            return 200 '{"results":[{"productId":"a"}]}';
+        }
+    }
+--- config
+    location = /c { refine_collect; }
+    location = /s { refine_status; }
+    location = /search {
+        refine_serve search;
+        proxy_pass http://unix:$TEST_NGINX_SERVROOT/up.sock;
+    }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+my $seen = sub {
+    my ($r) = @_;
+    return CORE::join "\n", %{ $r->{headers} }, $r->{body};
+};
+for my $cookie ('', "refine_vid=$V; refine_sid=$S", 'refine_vid=v_x') {
+    for my $r (get('/search', Cookie => $cookie), get('/s', Cookie => $cookie),
+               post('/c', 'x', Cookie => $cookie),
+               click(Cookie => $cookie, Origin => 'null'))
+    {
+        unlike($seen->($r), qr/[vs]_[0-9A-Za-z]{22}|set-cookie/, "'$cookie'");
+    }
+}
+wait_for(sub { events() == 3 }, 'serves');
+is(CORE::join(' ', map { $_->{visitorId} // '-' } events()), "- $V -");

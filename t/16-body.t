@@ -36,32 +36,47 @@ sub client { IO::Socket::INET->new('127.0.0.1:' . http_port()) }
 sub h2 {
     my ($socket, @requests) = @_;
 
-    my $frame = sub {
-        my ($type, $flags, $stream, $data) = @_;
-        return CORE::substr(CORE::pack('N', CORE::length $data), 1)
-               . CORE::pack('CCN', $type, $flags, $stream) . $data;
-    };
-    my $text = sub { CORE::pack('C/a', $_[0]) };
-    my %code = (0x88 => 200, 0x89 => 204, 0x8c => 400, 0x8d => 404);
-    my ($out, $in, %status, %ended) = ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", '');
+    h2_send($socket, @requests);
+    return h2_read($socket, CORE::scalar @requests);
+}
 
-    $out .= $frame->(4, 0, 0, '');
+sub h2_frame {
+    my ($type, $flags, $stream, $data) = @_;
+    return CORE::substr(CORE::pack('N', CORE::length $data), 1)
+           . CORE::pack('CCN', $type, $flags, $stream) . $data;
+}
+
+sub h2_send {
+    my ($socket, @requests) = @_;
+
+    my $text = sub { CORE::pack('C/a', $_[0]) };
+    my $out = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . h2_frame(4, 0, 0, '');
 
     for my $i (0 .. $#requests) {
         my ($method, $path, $body, %headers) = @{ $requests[$i] };
         my $head = "\x02" . $text->($method) . "\x86\x04" . $text->($path)
                    . "\x01" . $text->('localhost');
         $head .= "\0" . $text->($_) . $text->($headers{$_}) for keys %headers;
-        $out .= $frame->(1, CORE::defined $body ? 4 : 5, 2 * $i + 1, $head);
-        $out .= $frame->(0, 1, 2 * $i + 1, $body) if CORE::defined $body;
+        $out .= h2_frame(1, CORE::defined $body ? 4 : 5, 2 * $i + 1, $head);
+        $out .= h2_frame(0, 1, 2 * $i + 1, $body) if CORE::defined $body;
     }
 
     print {$socket} $out;
     $socket->flush;
+    return;
+}
+
+# the statuses of the first so many streams; "-": none
+
+sub h2_read {
+    my ($socket, $n, $gone) = @_;
+
+    my %code = (0x88 => 200, 0x89 => 204, 0x8c => 400, 0x8d => 404);
+    my ($in, %status, %ended) = ('');
 
     my $select = IO::Select->new($socket);
 
-    while (CORE::keys %ended < @requests && $select->can_read(5)) {
+    while (CORE::keys %ended < $n - ($gone // 0) && $select->can_read(5)) {
         last if !CORE::sysread($socket, $in, 65536, CORE::length $in);
 
         while (CORE::length $in >= 9) {
@@ -81,7 +96,7 @@ sub h2 {
         }
     }
 
-    return CORE::join(' ', map { $status{ 2 * $_ + 1 } // '-' } 0 .. $#requests);
+    return CORE::join(' ', map { $status{ 2 * $_ + 1 } // '-' } 0 .. $n - 1);
 }
 
 sub h2_client {
@@ -293,6 +308,9 @@ like(talk(client(), "POST /c HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"),
      qr/ 400 /, '1.1');
 like(talk(client(), "POST /c HTTP/1.1\r\nHost: x\r\n\r\n"), qr/ 400 /,
      'no length');
+like(talk(client(), "POST /c HTTP/1.1\r\nHost: x\r\n"
+                    . "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"), qr/ 400 /,
+     'no chunks');
 is(scalar events(), 0);
 
 
@@ -368,3 +386,67 @@ Time::HiRes::sleep(0.1);
 redis_resume();
 wait_for(sub { events() == 30 }, 'a client that went away');
 is(h2(h2_client(), ['POST', '/c', $CLICK]), '204');
+
+
+
+=== TEST 12: HTTP/2 streams that are reset while they wait
+--- catalog
+    flush_interval 1h;
+    queue_timeout 5s;
+--- http_extra
+    server {
+        listen unix:$TEST_NGINX_SERVROOT/h2.sock http2;
+        location = /c { refine_collect; }
+        location = /s { refine_status any; }
+        location = /x { refine_control any; }
+    }
+--- config
+    location = /c { refine_collect; }
+--- request
+POST /c
+{"type":"click","serveId":"s1","itemId":"a","position":0}
+--- error_code: 204
+--- check
+redis_pause();
+my $socket = h2_client();
+h2_send($socket, ['POST', '/c', $CLICK], ['POST', '/c', $CLICK], ['GET', '/s'],
+        ['POST', '/x?action=pause', '', 'x-refine-control' => 1],
+        ['POST', '/c', $CLICK]);
+Time::HiRes::sleep(0.1);
+print {$socket} h2_frame(3, 0, $_, CORE::pack('N', 8)) for 1, 5, 7;
+$socket->flush;
+Time::HiRes::sleep(0.1);
+redis_resume();
+is(h2_read($socket, 5, 3), '- 204 - - 204', 'the others are answered');
+is(scalar events(), 4, 'and all events stored');
+
+
+
+=== TEST 13: every way that nginx keeps a body
+--- catalog
+    flush_interval 1h;
+--- config
+    client_body_buffer_size 1k;
+    location = /single { client_body_in_single_buffer on; refine_collect; }
+    location = /file { client_body_in_file_only on; refine_collect; }
+    location = /both {
+        client_body_in_single_buffer on;
+        client_body_in_file_only clean;
+        refine_collect;
+    }
+    location = /slow { refine_collect; }
+--- request
+POST /single
+{"type":"click","serveId":"s1","itemId":"a","position":0}
+--- error_code: 204
+--- check
+my $body = main::big(3, 500);
+my $head = "Host: localhost\r\nConnection: close\r\nContent-Length: "
+           . CORE::length($body) . "\r\n\r\n";
+for my $path ('/single', '/file', '/both', '/slow') {
+    like(talk(client(), "POST $path HTTP/1.1\r\n$head",
+              CORE::unpack('(a300)*', $body)), qr/ 204 /, $path);
+}
+is(scalar events(), 13);
+is(CORE::join(' ', map { $_->{itemId} } (events())[1 .. 12]),
+   CORE::join(' ', ('i1 i2 i3') x 4), 'in order');

@@ -103,3 +103,77 @@ like(CORE::readline($socket), qr{^HTTP/1.1 204 }, 'by an old worker');
 is(scalar events(), 1);
 CORE::close($socket);
 wait_for(sub { !grep { $old{$_} } worker_pids() }, 'which then goes');
+
+
+
+=== TEST 4: workers that are told to stop at once
+--- catalog
+    flush_interval 1h;
+    queue_timeout 20s;
+--- config
+    location = /c { refine_collect; }
+    location = /s { refine_status; }
+    location = /x { refine_control; }
+--- request
+POST /c
+{"type":"click","serveId":"s1","itemId":"a","position":0}
+--- error_code: 204
+--- check
+keep();
+my %old = map { $_ => 1 } worker_pids();
+post('/c', $CLICK) for 1 .. 20;
+redis_pause();
+my $client = sub {
+    my $s = IO::Socket::INET->new('127.0.0.1:' . http_port());
+    print {$s} $_[0] . " HTTP/1.1\r\nHost: localhost\r\nX-Refine-Control: 1\r\n"
+               . "Content-Length: " . CORE::length($CLICK) . "\r\n\r\n$CLICK";
+    $s->flush;
+    return $s;
+};
+my @collect = map { $client->('POST /c') } 1 .. 10;
+my @others = map { $client->($_) } 'GET /s', 'POST /x?action=pause',
+             'POST /x?action=flush', 'POST /x?action=resume';
+Time::HiRes::sleep(0.3);
+kill 'TERM', keys %old;
+like(CORE::readline($_), qr{^HTTP/1.1 503 }, 'told to keep it') for @collect;
+CORE::readline($_) for @others;
+redis_resume();
+wait_for(sub { my @pids = worker_pids(); @pids && !grep { $old{$_} } @pids },
+         'new workers');
+wait_for(sub { (post('/c', $CLICK) // {})->{status} == 204 }, 'which work');
+
+
+
+=== TEST 5: worker_shutdown_timeout
+--- main_config
+    worker_shutdown_timeout 200ms;
+--- catalog
+    flush_interval 1h;
+    queue_timeout 20s;
+--- config
+    location = /c { refine_collect; }
+    location = /s { refine_status; }
+    location = /x { refine_control; }
+--- request
+POST /c
+{"type":"click","serveId":"s1","itemId":"a","position":0}
+--- error_code: 204
+--- check
+keep();
+my %old = map { $_ => 1 } worker_pids();
+post('/c', $CLICK) for 1 .. 20;
+redis_pause();
+my @sockets = map {
+    my $s = IO::Socket::INET->new('127.0.0.1:' . http_port());
+    print {$s} "$_ HTTP/1.1\r\nHost: localhost\r\nX-Refine-Control: 1\r\n"
+               . "Content-Length: " . CORE::length($CLICK) . "\r\n\r\n$CLICK";
+    $s->flush;
+    $s
+} ('POST /c') x 10, 'GET /s', 'POST /x?action=pause', 'POST /x?action=flush';
+Time::HiRes::sleep(0.3);
+kill 'HUP', nginx_pid();
+CORE::readline($_) for @sockets;
+redis_resume();
+wait_for(sub { my @pids = worker_pids(); @pids && !grep { $old{$_} } @pids },
+         'gone', 20);
+wait_for(sub { (post('/c', $CLICK) // {})->{status} == 204 }, 'new ones work');

@@ -103,6 +103,10 @@ is($e->{metadata}, undef);
         refine_serve items surface=$arg_none source=json:none
                      items=json:groups[].list[].id;
     }
+    location = /d {
+        proxy_pass http://unix:$TEST_NGINX_UPSTREAM;
+        refine_serve recommendations surface=$arg_none source=json:none;
+    }
     location = /t { return 204; }
 --- request
 GET /t
@@ -132,8 +136,14 @@ reply('c', '{"groups":[{"list":[{"id":"a"}]},{"list":[]},{"list":[{"id":"b"},'
            . '{"no":1},{"id":"c"}]}]}');
 $e = serve(get('/c'));
 is_deeply($e->{itemIds}, ['a', 'b', 'c']);
-is($e->{surface}, 'unknown', 'what evaluates to nothing');
+is($e->{surface}, 'unknown', 'what comes to nothing');
 is($e->{source}, 'unknown');
+reply('d', '{"results":[{"productId":"a"}]}');
+$e = serve(get('/d'));
+is($e->{surface}, 'product_page', "the type's, where it has one");
+is($e->{source}, 'similar-items');
+$e = serve(get('/d?none=x'));
+is($e->{surface}, 'x');
 
 
 
@@ -276,7 +286,7 @@ is($e->{surface}, "\x{20ac}" x 21, '64 bytes at most');
 reply('json', '{"q":"a\\ud800","s":"b\\u0000"}');
 $e = serve(get('/json'));
 is($e->{query}, undef);
-is($e->{surface}, 'unknown');
+is($e->{surface}, 'search_results');
 wait_for(sub { counted('serves:not_utf8') == $bad + 2 }, 'counted');
 
 

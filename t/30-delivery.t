@@ -217,3 +217,24 @@ is(post('/two', encode_json(click(2)))->{status}, 204);
 wait_for(sub { received() == 1 }, 'two delivers');
 is((mock())[0]{path}, '/two?a=b');
 is((mock())[0]{body}{organizationId}, 'org_2');
+
+
+
+=== TEST 9: an event of over 512 KB goes alone, in its place
+--- catalog
+    flush_interval 1h;
+    max_in_flight 1;
+--- config
+    location = /refine/control { refine_control; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+backlog(map { line($_, $_ == 3 ? (metadata => { note => 'x' x 600_000 }) : ()) }
+            1 .. 5);
+flush_now();
+wait_for(sub { sent() == 5 }, 'delivered');
+is(join(' ', map { join '+', map { $_->{eventId} } @{ $_->{body}{events} } }
+             mock()), 'e1+e2 e3 e4+e5');
+conserved();

@@ -281,3 +281,47 @@ redis('CLIENT', 'KILL', 'TYPE', 'normal');
 wait_for(sub { sent() == 1 }, 'acknowledged when it is back');
 is(scalar events(), 0);
 is(scalar(() = mock()), 1, 'sent once');
+
+
+
+=== TEST 12: resume while a probe is under way: its failure does not undo it
+--- catalog
+    flush_interval 50ms;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /refine/control { refine_control; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+mock_set(status => 503, times => 2, delay => 0.5,
+         headers => { 'Retry-After' => 60 });
+collect(click(1));
+wait_for(sub { log_lines(qr/backs off/) }, 'an outage');
+control('resume');
+wait_for(sub { mock() == 2 }, 'a probe is under way');
+control('resume');
+wait_for(sub { delivered() == 1 }, 'the next one at once', 5);
+wait_for(sub { sent() == 1 }, 'counted');
+is(scalar log_lines(qr/backs off/), 1);
+
+
+
+=== TEST 13: a wait of days in refusals of single events floods no log
+--- catalog
+    flush_interval 50ms;
+    batch_size 1;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+collect(click(0));
+wait_for(sub { delivered() == 1 }, 'up');
+mock_set(status => 422, headers => { 'Retry-After' => 864000 });
+collect(map { click($_) } 1 .. 10);
+wait_for(sub { dead() == 10 }, 'dead letters');
+is(scalar log_lines(qr/asked to wait/), 0);

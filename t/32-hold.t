@@ -197,3 +197,37 @@ collect(click(2));
 collect(click(3));
 redis('HDEL', Refine::key('stats'), 'paused');
 wait_for(sub { delivered() == 3 }, 'noticed again');
+
+
+
+=== TEST 8: a pause while POSTs are under way
+--- catalog
+    flush_interval 50ms;
+    batch_size 2;
+    max_in_flight 2;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /refine/control { refine_control; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+collect(click(0));
+wait_for(sub { delivered() == 1 }, 'up');
+mock_set(delay => 0.7, times => 1);
+mock_set(delay => 0.7, status => 503, times => 1, match => '"e3"');
+collect(map { click($_) } 1 .. 8);
+wait_for(sub { received() == 5 }, 'two are under way');
+is(control('pause')->{status}, 200);
+wait_for(sub { sent() == 3 }, 'one of them is delivered');
+wait_for(sub { my @p = pending(); @p == grep { $_->[2] >= 89_000 } @p },
+         'the rest is given back');
+is(scalar(grep { $_->[3] > 0 } pending()), 0, 'and no attempt counts');
+is(scalar events(), 6);
+is(scalar received(), 5, 'nothing is sent during the pause');
+is(control('resume')->{status}, 200);
+wait_for(sub { control('resume'); sent() == 9 }, 'delivered');
+is(scalar unique(delivered()), 9);
+is(scalar delivered(), 9, 'each once');
+conserved();

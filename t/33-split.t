@@ -166,3 +166,36 @@ wait_for(sub { dead() == 1 }, 'a single one is a dead letter');
 is((dead())[0]{e}{eventId}, 'e301');
 is((dead())[0]{status}, 413);
 wait_for(sub { delivered() == 182 }, 'the others');
+
+
+
+=== TEST 6: one that failed while others passed outlives an outage
+--- catalog
+    flush_interval 50ms;
+    max_retries 2;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /refine/control { refine_control; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+# POSTs of the event, after the last of others that passed
+sub alone { my $n = 0;
+            $n = $_->{status} == 200 ? 0 : $n + 1 for mock(); return $n }
+up();
+mock_set(status => 500, match => '"bad"');
+collect(click(1, itemId => 'bad'));
+wait_for(sub { control('resume'); alone() >= 3 }, 'set aside');
+collect(click(2));
+wait_for(sub { control('resume'); sent() == 2 }, 'another one passes');
+wait_for(sub { alone() >= 2 }, 'it fails alone');
+collect(click(3));
+wait_for(sub { sent() == 3 }, 'another one passes');
+wait_for(sub { alone() >= 3 }, 'it fails and fails');
+is(scalar dead(), 0, 'while nothing passes, it may be an outage');
+collect(click(4));
+wait_for(sub { dead() == 1 }, 'as often as others passed', 20);
+is((dead())[0]{e}{eventId}, 'e1');
+conserved();

@@ -58,20 +58,12 @@ END
 sub serve_tls {
     my ($name) = @_;
 
-    start_process("mock_$name", [
-        '/usr/bin/python3', 't/lib/mock_refine.py', '--key', 'k', '--cert',
-        "$dir/$name.crt", '--cert-key', "$dir/$name.key", '127.0.0.1:0'
-    ]);
+    my ($port) = another_mock("mock_$name", '--cert', "$dir/$name.crt",
+                              '--cert-key', "$dir/$name.key", '127.0.0.1:0',
+                              "unix:$dir/$name.sock");
 
-    for (1 .. 500) {
-        open my $in, '<', "$dir/mock_$name.log" or next;
-        if ((<$in> // '') =~ /:(\d+)$/) {
-            $ENV{'TEST_NGINX_PORT_' . uc $name} = $1;
-            return;
-        }
-    } continue { select undef, undef, undef, 0.02 }
-
-    die "the mock for $name does not start";
+    $ENV{'TEST_NGINX_PORT_' . uc $name} = $port;
+    return;
 }
 
 {
@@ -225,3 +217,30 @@ GET /t
 --- error_code: 204
 --- check
 refused(qr/certificate/);
+
+
+
+=== TEST 8: sessions are resumed, a kept connection that was reset is replaced
+--- http_config eval
+main::http('good', '')
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+my $n = 0;
+for my $told ([headers => { Connection => 'close' }], [], [stale => 'reset'],
+              [stale => 'close'], [])
+{
+    another_mock_do(scratch() . '/good.sock', 'POST', 'set',
+                    { catalog => catalog(), times => 1, @$told });
+    collect(click(++$n));
+    wait_for(sub { sent() == $n }, 'delivered');
+}
+my @r = @{ another_mock_do(scratch() . '/good.sock', 'GET',
+                           'requests?catalog=' . catalog()) };
+is(join(' ', map { $_->{resumed} ? 1 : 0 } @r), '0 1 1 1 1');
+is(scalar unique(map { $_->{connection} } @r), 4, 'connections');
+is(scalar log_lines(qr/backs off/), 0);

@@ -11,60 +11,9 @@ master_on();
 workers(2);
 
 
-sub gone { my ($pid) = @_; return !kill 0, $pid }
-
 # posts over many connections, so that each worker has some
 
 sub spread { collect(click($_)) for @_ }
-
-
-sub pending {
-    my $p = redis('XPENDING', Refine::key('events'), 'refine');
-    return ref $p ? $p->[0] : 0;
-}
-
-
-# kills workers, and takes nginx's alerts about that out of the log
-
-sub kill_workers {
-    my (@pids) = @_;
-
-    kill 'KILL', @pids;
-    wait_for(sub { log_lines(qr/exited on signal 9/) == @pids }, 'killed');
-
-    open my $log, '+<', $Test::Nginx::Util::ErrLogFile or die $!;
-    my @rest = grep { !/exited on signal 9/ } <$log>;
-    seek $log, 0, 0;
-    truncate $log, 0;
-    print $log @rest;
-    return;
-}
-
-
-# changes the configuration file and reloads; returns when the old workers
-# have gone
-
-sub reload {
-    my ($edit) = @_;
-
-    my $file = $Test::Nginx::Util::ConfFile;
-    my @old = worker_pids();
-
-    if ($edit) {
-        open my $in, '<', $file or die $!;
-        local $_ = join '', <$in>;
-        $edit->();
-        open my $out, '>', $file or die $!;
-        print $out $_;
-    }
-
-    my $start = time;
-    kill 'HUP', nginx_pid();
-    wait_for(sub { my %now = map { $_ => 1 } worker_pids();
-                   keys %now == 2 && !grep { $now{$_} } @old },
-             'the old workers are gone', 12);
-    return time - $start;
-}
 
 run_tests();
 
@@ -347,3 +296,204 @@ mock_set(status => 422, match => '"bad"');
 collect(click(2, itemId => 'bad'));
 wait_for(sub { dead() == 1 }, 'a dead letter, and no hold');
 is(scalar log_lines(qr/is held/), 0);
+
+
+
+=== TEST 13: it is not remembered of another endpoint
+--- catalog
+    flush_interval 50ms;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /refine/control { refine_control; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+collect(click(1));
+wait_for(sub { delivered() == 1 }, 'delivered');
+mock_set(status => 422, match => '"bad"');
+reload(sub { s{:/events;}{:/other;} or die 'no endpoint' });
+collect(click(2, itemId => 'bad'));
+wait_for(sub { log_lines(qr/is held: Refine answered 422/) }, 'held');
+is(scalar dead(), 0);
+reload(sub { s{:/other;}{:/events;} or die 'no endpoint' });
+wait_for(sub { control('resume'); dead() == 1 }, 'the first one is known');
+conserved();
+
+
+
+=== TEST 14: in an outage only the probe is kept, and no attempt counts
+--- catalog
+    flush_interval 50ms;
+    batch_size 1;
+    max_retries 100;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /refine/control { refine_control; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+collect(click(0));
+wait_for(sub { delivered() == 1 }, 'up');
+mock_set(status => 503, delay => 0.2);
+spread(1 .. 20);
+wait_for(sub { log_lines(qr/backs off/) }, 'an outage');
+for (1 .. 5) {
+    my $posts = () = mock();
+    wait_for(sub { control('resume'); mock() > $posts }, 'a probe');
+}
+wait_for(sub { 1 == grep { $_->[3] > 0 } pending() }, 'one is being tried');
+my @p = pending();
+ok(@p > 1, 'of those that were claimed');
+is(scalar(grep { $_->[3] == 0 && $_->[2] < 89_000 } @p), 0,
+   'the others are there for whoever delivers next');
+is((grep { $_->[3] > 0 } @p)[0][3], 1, 'in one attempt all the time');
+mock_set();
+wait_for(sub { control('resume'); sent() == 21 }, 'delivered');
+conserved();
+
+
+
+=== TEST 15: the prober is killed with a probe under way
+--- catalog
+    flush_interval 50ms;
+    claim_timeout 1s;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /refine/control { refine_control; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+mock_set(status => 503, times => 1);
+mock_set(hang => 1, times => 1, match => '"e1"');
+mock_set(status => 503, times => 1, match => '"e1"');
+collect(click(1));
+wait_for(sub { control('resume'); mock() == 2 }, 'a probe hangs');
+my ($pid) = (log_lines(qr/backs off/))[0] =~ /(\d+)#/;
+kill_workers($pid);
+wait_for(sub { control('resume'); sent() == 1 }, 'another worker probes', 15);
+conserved();
+
+
+
+=== TEST 16: worker_shutdown_timeout is no outage, the rest is given back
+--- main_config
+    worker_shutdown_timeout 2s;
+--- catalog
+    flush_interval 50ms;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+collect(click(1));
+wait_for(sub { sent() == 1 }, 'up');
+mock_set(hang => 1, times => 1);
+collect(click(2));
+wait_for(sub { mock() == 2 }, 'a POST hangs');
+my $seconds = reload();
+ok($seconds < 4, "the old workers are gone in $seconds s");
+wait_for(sub { sent() == 2 }, 'the new ones deliver');
+is(scalar log_lines(qr/backs off/), 0, 'no outage');
+conserved();
+
+
+
+=== TEST 17: reloads under load
+--- catalog
+    flush_interval 50ms;
+    batch_size 20;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+my ($n, $reloads, $next, %stored) = (0, 0, time);
+while ($reloads < 10 || time < $next) {
+    if (time >= $next) {
+        kill 'HUP', nginx_pid();
+        $reloads++;
+        $next = time + 0.3;
+    }
+    my $r = post('/refine/collect', encode_json(click(++$n)));
+    $stored{"e$n"} = 1 if $r && $r->{status} == 204;
+}
+ok(keys %stored > $n * 0.9, "stored: " . keys(%stored) . " of $n");
+wait_for(sub { events() == 0 && worker_pids() == 2 }, 'all is delivered', 20);
+my %delivered = map { $_ => 1 } delivered();
+is(scalar(grep { !$delivered{$_} } keys %stored), 0, 'nothing is lost');
+my %key;
+for my $r (mock()) {
+    $key{$_->{eventId}}{ $r->{headers}{'Idempotency-Key'} } = 1
+        for @{ $r->{body}{events} };
+}
+is(scalar(grep { keys %$_ > 1 } values %key), 0,
+   'what was sent again was sent under the same key');
+is(scalar log_lines(qr/backs off|is held/), 0, 'none of it is an outage');
+conserved();
+
+
+
+=== TEST 18: reloads in quick succession: the last configuration counts
+--- catalog
+    flush_interval 50ms;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+collect(click(1));
+wait_for(sub { sent() == 1 }, 'up');
+for my $key (1 .. 6) {
+    open my $in, '<', $Test::Nginx::Util::ConfFile or die $!;
+    local $_ = join '', <$in>;
+    s/api_key          \w+;/api_key          k$key;/ or die 'no key';
+    open my $out, '>', $Test::Nginx::Util::ConfFile or die $!;
+    print $out $_;
+    close $out;
+    kill 'HUP', nginx_pid();
+    select undef, undef, undef, 0.02 * $key;
+}
+reload(sub { s/api_key          \w+;/api_key          k;/ or die 'no key' });
+collect(click(2));
+wait_for(sub { sent() == 2 }, 'delivered');
+is((mock())[-1]{headers}{REFINE_API_KEY}, 'k');
+
+
+
+=== TEST 19: another build of the module at a reload
+--- catalog
+    flush_interval 50ms;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+collect(click(1));
+wait_for(sub { sent() == 1 }, 'up');
+mock_set(delay => 1, times => 1);
+collect(click(2));
+wait_for(sub { mock() == 2 }, 'a POST is under way');
+my $copy = scratch() . '/copy.so';
+is(system('cp', $ENV{TEST_NGINX_LOAD_MODULES}, $copy), 0, 'copied');
+reload(sub { s/load_module [^;]+;/load_module $copy;/ or die 'no module' });
+collect(click(3));
+wait_for(sub { sent() == 3 }, 'delivered');
+is(scalar received(), 3, 'once');
+reload();
+collect(click(4));
+wait_for(sub { sent() == 4 }, 'delivered');
+conserved();

@@ -171,6 +171,12 @@ is(status()->{catalogs}{shop}{redis}{state}, 'up');
 
 
 === TEST 6: Redis does not answer; clients that do not wait
+--- http_extra
+    refine_catalog away {
+        organization_id o; catalog_id c_$TEST_NGINX_CATALOG; api_key k;
+        endpoint http://unix:$TEST_NGINX_MOCK:/events; flush_interval 1h;
+        queue redis://127.0.0.1:1;
+    }
 --- catalog
     flush_interval 1h;
     queue_timeout 500ms;
@@ -182,6 +188,8 @@ POST /c
 {"type":"click","serveId":"s1","itemId":"a","position":0}
 --- error_code: 204
 --- check
+is(status()->{catalogs}{shop}{accepted}, 1);
+Time::HiRes::sleep(1.1);
 redis_pause();
 for (1 .. 10) {
     my $socket = IO::Socket::INET->new('127.0.0.1:' . http_port());
@@ -190,8 +198,12 @@ for (1 .. 10) {
     Time::HiRes::sleep(0.01);
     CORE::close($socket);
 }
-my $m = status()->{catalogs}{shop};
-ok($m->{stale}, 'answered all the same');
+my $start = Time::HiRes::time();
+my $c = status()->{catalogs};
+cmp_ok(Time::HiRes::time() - $start, '<', 2.5, 'not later than queue_timeout');
+ok($c->{shop}{stale}, 'answered all the same');
+is($c->{shop}{accepted}, 1, 'with the last values known');
+ok($c->{away}{stale}, 'and of all catalogs');
 redis_resume();
 wait_for(sub { !status()->{catalogs}{shop}{stale} }, 'fresh again');
 

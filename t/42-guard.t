@@ -3,10 +3,19 @@
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
 use Refine;
+use IO::Socket::IP;
 use JSON::PP;
 
 sub control { post('/x?action=resume', '', @_) }
 our @C = ('X-Refine-Control' => 1);
+
+# a free port where this machine has IPv6, else 0
+
+our $PORT6 = do {
+    my $socket = IO::Socket::IP->new(LocalHost => '::', V6Only => 0,
+                                     Listen => 1);
+    $socket && -s '/proc/net/if_inet6' ? $socket->sockport : 0;
+};
 
 run_tests();
 
@@ -223,3 +232,31 @@ GET /s
 --- more_headers
 Host: shop.example
 --- error_code: 403
+
+
+
+=== TEST 9: IPv6, and IPv4 on a socket for both
+--- catalog
+    flush_interval 1h;
+--- http_extra eval
+!$main::PORT6 ? '' : "
+    server {
+        listen [::]:$main::PORT6 ipv6only=off;
+        location = /s { refine_status; }
+        location = /x { refine_control; }
+    }"
+--- config
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+SKIP: {
+    skip 'this machine has no IPv6', 4 if !$PORT6;
+    for my $host ('::1', '127.0.0.1') {
+        my $to = sub { IO::Socket::IP->new(PeerHost => $host,
+                                           PeerPort => $PORT6) };
+        is(get('/s', Socket => $to->())->{status}, 200, $host);
+        is(control(@C, Socket => $to->())->{status}, 200);
+    }
+}

@@ -181,11 +181,14 @@ sub check_log_lines {
     $text =~ s/"\s*\n\s*"//g;
     $operations =~ s/\s+/ /g;
 
-    while ($text =~ /ngx_log_error\(NGX_LOG_(?!DEBUG)\w+,[^"]*?"([^"]*)"/g) {
+    my $call = qr/ngx_log_error\((?!NGX_LOG_DEBUG)\w+,[^";]*?"((?:[^"\\]|\\.)*)"/;
+
+    while ($text =~ /$call/g) {
         my ($line) = $1;
         my ($fixed) = sort { length $b <=> length $a }
             split /%[*0-9]*[a-zA-Z]+|\\"/, $line;
         $fixed =~ s/^\s+|\s+$//g;
+        $fixed =~ s/%%/%/g;
         finding($file, "not in docs/operations.md: \"$fixed\"")
             if index($operations, $fixed) < 0;
     }

@@ -6,13 +6,18 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use IO::Socket::INET;
+use IO::Socket::UNIX;
 use JSON::PP;
 use Refine;
 use Test::More;
+use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(
     click line collect received delivered unique sent flush_now control
-    encode_json decode_json
+    encode_json decode_json backlog conserved
+    another_mock another_mock_do
+    gone pending kill_workers reload
 );
 
 
@@ -74,6 +79,129 @@ sub control {
 
 
 sub flush_now { return control('flush&timeout=1s') }
+
+
+# puts text into the stream as if it had been collected
+
+sub backlog {
+    my (@lines) = @_;
+
+    for my $line (@lines) {
+        redis('XADD', Refine::key('events'), '*', 'e', $line);
+        redis('HINCRBY', Refine::key('stats'), 'accepted', 1);
+        redis('HINCRBY', Refine::key('stats'), 'bytes', length $line);
+    }
+
+    return;
+}
+
+
+# accepted = sent + failed + what is in the stream
+
+sub conserved {
+    my $s = stats();
+    my $n = redis('XLEN', Refine::key('events'));
+
+    is(($s->{accepted} // 0), ($s->{sent} // 0) + ($s->{failed} // 0) + $n,
+       'every event is accounted for');
+    is($s->{bytes} // 0, 0, 'no bytes without events') if $n == 0;
+    return;
+}
+
+
+# --- more mocks than the one of Refine.pm
+
+# starts a mock that listens at the addresses; returns their ports
+
+sub another_mock {
+    my ($name, @args) = @_;
+
+    my $listens = grep { /:\d+\z/ } @args;
+    start_process($name, [ '/usr/bin/python3', 't/lib/mock_refine.py',
+                           '--key', 'k', @args ]);
+
+    for (1 .. 500) {
+        open my $in, '<', scratch() . "/$name.log" or next;
+        my @ports = map { /:(\d+)$/ ? $1 : () } <$in>;
+        return @ports if @ports == $listens;
+    } continue { sleep 0.02 }
+
+    die "the mock \"$name\" does not start";
+}
+
+
+# controls the one that listens at a port of 127.0.0.1, or at a unix socket
+
+sub another_mock_do {
+    my ($where, $method, $path, $data) = @_;
+
+    my $socket = $where =~ m{/} ? IO::Socket::UNIX->new(Peer => $where)
+                                : IO::Socket::INET->new("127.0.0.1:$where");
+    die "no mock at $where: $!" if !$socket;
+
+    my $r = request($method, "/_mock/$path", $data && encode_json($data),
+                    Socket => $socket);
+
+    return decode_json($r->{body});
+}
+
+
+# --- nginx
+
+sub gone { my ($pid) = @_; return !kill 0, $pid }
+
+
+# what Redis says of claimed events: [id, consumer, idle ms, deliveries]...
+
+sub pending {
+    my $rows = redis('XPENDING', Refine::key('events'), 'refine', '-', '+',
+                     100_000);
+
+    return ref $rows ? @$rows : ();
+}
+
+
+# kills workers, and takes nginx's alerts about that out of the log
+
+sub kill_workers {
+    my (@pids) = @_;
+
+    kill 'KILL', @pids;
+    wait_for(sub { log_lines(qr/exited on signal 9/) == @pids }, 'killed');
+
+    open my $log, '+<', $Test::Nginx::Util::ErrLogFile or die $!;
+    my @rest = grep { !/exited on signal 9/ } <$log>;
+    seek $log, 0, 0;
+    truncate $log, 0;
+    print $log @rest;
+    return;
+}
+
+
+# changes the configuration file, if there is something to do to $_, and
+# reloads; returns the seconds until the old workers have gone
+
+sub reload {
+    my ($edit, $seconds) = @_;
+
+    my $file = $Test::Nginx::Util::ConfFile;
+    my @old = worker_pids();
+
+    if ($edit) {
+        open my $in, '<', $file or die $!;
+        local $_ = join '', <$in>;
+        $edit->();
+        open my $out, '>', $file or die $!;
+        print $out $_;
+    }
+
+    my $start = time;
+    kill 'HUP', nginx_pid();
+    wait_for(sub { my %now = map { $_ => 1 } worker_pids();
+                   %now && !grep { $now{$_} } @old },
+             'the old workers are gone', $seconds // 12);
+    return time - $start;
+}
 
 
 1;

@@ -14,14 +14,22 @@ the mock itself:
        body      text of the answer
        times     for so many requests, then as usual (default: for ever)
        match     only for requests whose body contains this text
+       path      only for requests to this path
        delay     seconds before the answer
        drop      close the connection without an answer
        hang      read the request and never answer
-       raw       bytes to send as they are, then close
+       raw       bytes to send as they are, then close; or a list of such, sent
+                 one after the other
+       pause     seconds between the parts of raw
+       keep      the connection stays open after raw
+       early     answer before the body is read, then close (needs path)
+       stale     another request on the same connection gets no answer: it is
+                 closed ("close") or reset ("reset")
   POST /_mock/reset?catalog=ID      forgets behaviour and requests
+  POST /_mock/dns                   {name: [address...]}: what names resolve to
 
 usage: mock_refine.py [--key KEY] [--cert FILE --cert-key FILE]
-                      (unix:PATH | HOST:PORT)...
+                      (unix:PATH | HOST:PORT | dns:HOST:PORT)...
 A PORT of 0 is chosen freely; each address is printed when it listens.
 """
 
@@ -34,6 +42,7 @@ import signal
 import socket
 import socketserver
 import ssl
+import struct
 import sys
 import threading
 import time
@@ -43,6 +52,7 @@ from urllib.parse import parse_qs, urlsplit
 LOCK = threading.Lock()
 REQUESTS = []
 RULES = []
+NAMES = {}
 CONNECTIONS = itertools.count(1)
 SECONDS_TO_HANG = 120
 
@@ -110,10 +120,14 @@ def envelope_error(headers, data):
     return None
 
 
-def rule_for(catalog, text):
+def rule_for(path, catalog, text):
     with LOCK:
         for rule in reversed(RULES):
-            if rule.get("catalog") not in (None, catalog):
+            if rule.get("path") not in (None, path):
+                continue
+            if bool(rule.get("early")) != (text is None):
+                continue
+            if text is not None and rule.get("catalog") not in (None, catalog):
                 continue
             if "match" in rule and rule["match"] not in text:
                 continue
@@ -132,6 +146,7 @@ class Handler(BaseHTTPRequestHandler):
     def setup(self):
         super().setup()
         self.number = next(CONNECTIONS)
+        self.stale = None
 
     def log_message(self, *args):
         pass
@@ -173,6 +188,9 @@ class Handler(BaseHTTPRequestHandler):
                     rows[:] = [r for r in rows
                                if catalog not in (None, r.get("catalog"))]
                 out = {}
+            elif url.path == "/_mock/dns":
+                NAMES.update(json.loads(body))
+                out = {}
             elif url.path == "/_mock/summary":
                 out = {}
                 for request in REQUESTS:
@@ -191,7 +209,39 @@ class Handler(BaseHTTPRequestHandler):
             return self.control(b"")
         return self.error(404, "nothing here")
 
+    def reset(self):
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                   struct.pack("ii", 1, 0))
+        os.close(self.connection.detach())
+
+    def parts(self, rule):
+        parts = rule["raw"]
+        for part in [parts] if isinstance(parts, str) else parts:
+            try:
+                self.wfile.write(part.encode("latin-1"))
+            except OSError:
+                return
+            time.sleep(rule.get("pause", 0))
+
+    def early(self):
+        rule = rule_for(self.path, None, None)
+        if not rule:
+            return False
+        self.close_connection = True
+        with LOCK:
+            REQUESTS.append({
+                "catalog": rule.get("catalog"), "status": rule["status"],
+                "path": self.path, "time": time.time(), "body": None})
+        self.error(rule["status"], "early")
+        time.sleep(rule.get("delay", 0))
+        return True
+
     def do_POST(self):
+        self.close_connection |= self.stale is not None
+        if self.stale == "reset":
+            self.reset()
+        if self.stale or self.early():
+            return None
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         if self.path.startswith("/_mock/"):
             return self.control(body)
@@ -201,7 +251,7 @@ class Handler(BaseHTTPRequestHandler):
         except ValueError:
             data = None
         catalog = data.get("catalogId") if isinstance(data, dict) else None
-        rule = rule_for(catalog, text)
+        rule = rule_for(self.path, catalog, text)
         error = envelope_error(self.headers, data)
         status = rule.get("status", error[0] if error else 200)
         if rule.get("drop") or rule.get("hang") or "raw" in rule:
@@ -210,16 +260,19 @@ class Handler(BaseHTTPRequestHandler):
             REQUESTS.append({
                 "catalog": catalog, "status": status, "path": self.path,
                 "time": time.time(), "connection": self.number,
+                "server": str(self.server.server_address[0]),
+                "resumed": getattr(self.connection, "session_reused", None),
                 "headers": dict(self.headers.items()), "raw": text,
                 "body": data, "error": error[1] if error else None})
         if rule.get("delay"):
             time.sleep(rule["delay"])
         if rule.get("hang"):
             time.sleep(SECONDS_TO_HANG)
+        self.stale = rule.get("stale")
         if "raw" in rule:
-            self.wfile.write(rule["raw"].encode("latin-1"))
+            self.parts(rule)
         if not status:
-            self.close_connection = True
+            self.close_connection = not rule.get("keep")
             return None
         if status >= 300 or "body" in rule:
             if "body" in rule:
@@ -265,7 +318,35 @@ class UnixServer(Server):
         os.chmod(self.server_address, 0o777)
 
 
+def resolve(sock):
+    """Answers questions for A records by NAMES."""
+    while True:
+        query, client = sock.recvfrom(600)
+        end, labels = 12, []
+        while query[end]:
+            labels.append(query[end + 1:end + 1 + query[end]].decode())
+            end += 1 + query[end]
+        kind = struct.unpack(">H", query[end + 1:end + 3])[0]
+        with LOCK:
+            known = NAMES.get(".".join(labels))
+        found = (known or []) if kind == 1 else []
+        reply = query[:2] + struct.pack(
+            ">HHHHH", 0x8180 if known else 0x8183, 1, len(found), 0, 0)
+        reply += query[12:end + 5]
+        for address in found:
+            reply += b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 1, 4)
+            reply += socket.inet_aton(address)
+        sock.sendto(reply, client)
+
+
 def listen(address):
+    if address.startswith("dns:"):
+        host, port = address[4:].rsplit(":", 1)
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind((host, int(port)))
+        threading.Thread(target=resolve, args=(sock,), daemon=True).start()
+        print("dns:%s:%d" % sock.getsockname(), flush=True)
+        return
     if address.startswith("unix:"):
         server = UnixServer(address[5:], Handler)
         shown = address

@@ -407,6 +407,46 @@ test_set(void **state)
 }
 
 
+/* beyond the number that was given it grows; no memory leaves it as it was */
+
+static void
+test_set_grows(void **state)
+{
+    char                   text[2000][12];
+    ngx_int_t              rc;
+    ngx_uint_t             i, max;
+    ngx_http_refine_set_t  set;
+
+    for (max = 0; max <= 40; max += 20) {
+        ngx_stub_fail_after(0);
+        assert_int_equal(ngx_http_refine_set_init(&set, pool, max), NGX_OK);
+
+        for (i = 0; i < 2000; i++) {
+            sprintf(text[i], "%u", (unsigned) i * 7919);
+
+            ngx_stub_fail_after(1 + i % 2);
+
+            do {
+                rc = ngx_http_refine_set_add(&set, (u_char *) text[i],
+                                             strlen(text[i]));
+            } while (rc == NGX_ERROR);
+
+            assert_int_equal(rc, NGX_OK);
+            assert_int_equal(ngx_http_refine_set_add(&set,
+                                                     (u_char *) text[i / 2],
+                                                     strlen(text[i / 2])),
+                             NGX_DECLINED);
+        }
+
+        assert_int_equal(set.nstrings, 2000);
+
+        for (i = 0; i < 2000; i++) {
+            assert_ptr_equal(set.strings[i].data, text[i]);
+        }
+    }
+}
+
+
 int
 main(void)
 {
@@ -422,6 +462,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_json_places, setup, teardown),
         cmocka_unit_test_setup_teardown(test_counters, setup, teardown),
         cmocka_unit_test_setup_teardown(test_set, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_set_grows, setup, teardown),
     };
 
     return cmocka_run_group_tests_name("buf", tests, NULL, NULL);

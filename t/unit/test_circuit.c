@@ -42,6 +42,8 @@ test_post(uint64_t who, ngx_msec_t now, ngx_msec_t wait, ngx_uint_t probe)
     post.wait = wait;
     post.random = 1000000006;
     post.probe = probe;
+    post.resumes = c.resumes;
+    post.size = 0;
 
     return &post;
 }
@@ -51,7 +53,7 @@ static int
 test_setup(void **state)
 {
     ngx_http_refine_circuit_init(&c, START);
-    ngx_http_refine_circuit_use(&c, CONF, START);
+    ngx_http_refine_circuit_use(&c, CONF, 1, START);
 
     return 0;
 }
@@ -235,6 +237,64 @@ test_hold(void **state)
 
 
 static void
+test_resume(void **state)
+{
+    ngx_http_refine_circuit_post_t  sent, old;
+
+    /* a probe that was under way at a resume is followed by another at once */
+
+    test_up();
+    old = *test_post(B, START, 30000, 0);
+    (void) ngx_http_refine_circuit_outage(&c, test_post(A, START, 30000, 0));
+
+    sent = *test_post(A, START + 50000, 30000, 1);
+    ngx_http_refine_circuit_resume(&c, START + 50000);
+    assert_false(ngx_http_refine_circuit_outage(&c, &sent));
+    assert_int_equal(c.retry_at, START + 50000);
+
+    /* nor does an older answer take it back */
+
+    assert_false(ngx_http_refine_circuit_outage(&c, &old));
+    assert_int_equal(gate(A, START + 50000), PROBE);
+
+    /* the other way round: the failure of that one counts */
+
+    sent = *test_post(A, START + 50001, 30000, 1);
+    (void) ngx_http_refine_circuit_outage(&c, &sent);
+    assert_true(c.retry_at >= START + 80001);
+
+    sent = *test_post(A, START + 90000, 0, 1);
+    ngx_http_refine_circuit_resume(&c, START + 90000);
+    assert_true(ngx_http_refine_circuit_hold(&c, &sent));
+    assert_int_equal(c.retry_at, START + 90000);
+
+    sent = *test_post(A, START + 90001, 0, 1);
+    ngx_http_refine_circuit_resume(&c, START + 90001);
+    assert_false(ngx_http_refine_circuit_outage(&c, &sent));
+    assert_int_equal(c.retry_at, START + 90001);
+
+    (void) ngx_http_refine_circuit_hold(&c, test_post(A, START + 90002, 0, 1));
+    assert_int_equal(c.retry_at, START + 150002);
+}
+
+
+static void
+test_generation(void **state)
+{
+    /* of two reloads the workers of the first one may come last */
+
+    ngx_http_refine_circuit_use(&c, CONF + 2, 3, START);
+    ngx_http_refine_circuit_use(&c, CONF + 1, 2, START);
+    assert_int_equal(c.conf, CONF + 2);
+    ngx_http_refine_circuit_use(&c, CONF + 1, 4, START);
+    assert_int_equal(c.conf, CONF + 1);
+    ngx_http_refine_circuit_use(&c, CONF + 1, 5, START);
+    ngx_http_refine_circuit_use(&c, CONF, 4, START);
+    assert_int_equal(c.conf, CONF + 1);
+}
+
+
+static void
 test_pause(void **state)
 {
     test_up();
@@ -257,7 +317,7 @@ test_conf(void **state)
 
     /* the key was corrected: a hold of the old one means nothing */
 
-    ngx_http_refine_circuit_use(&c, CONF + 1, START);
+    ngx_http_refine_circuit_use(&c, CONF + 1, 1, START);
     assert_int_equal(c.state, NGX_HTTP_REFINE_CIRCUIT_UNKNOWN);
     assert_false(ngx_http_refine_circuit_known(&c, CONF + 1));
     assert_int_equal(gate(A, START), CLOSED);
@@ -275,10 +335,10 @@ test_conf(void **state)
 
     /* the same configuration again keeps what is known */
 
-    ngx_http_refine_circuit_use(&c, CONF, START);
+    ngx_http_refine_circuit_use(&c, CONF, 1, START);
     assert_true(ngx_http_refine_circuit_known(&c, CONF));
     test_up();
-    ngx_http_refine_circuit_use(&c, CONF, START);
+    ngx_http_refine_circuit_use(&c, CONF, 1, START);
     assert_int_equal(gate(A, START), OPEN);
 
     for (i = 0; i < NGX_HTTP_REFINE_CIRCUIT_CONFS; i++) {
@@ -319,6 +379,8 @@ test_tick(void **state)
 static void
 test_bytes(void **state)
 {
+    ngx_http_refine_circuit_post_t  *post;
+
     test_up();
 
     assert_int_equal(c.bytes, 524288);
@@ -344,6 +406,19 @@ test_bytes(void **state)
     (void) ngx_http_refine_circuit_passed(&c, test_post(A, START + 600002, 0,
                                                         0));
     assert_int_equal(c.bytes, 8192);
+
+    /* what passes shows that the limit is not below it */
+
+    post = test_post(A, START + 600003, 0, 0);
+    post->size = 40000;
+    (void) ngx_http_refine_circuit_passed(&c, post);
+    assert_int_equal(c.bytes, 40000);
+    post->size = 30000;
+    (void) ngx_http_refine_circuit_passed(&c, post);
+    assert_int_equal(c.bytes, 40000);
+    post->size = 600000;
+    (void) ngx_http_refine_circuit_passed(&c, post);
+    assert_int_equal(c.bytes, 524288);
 }
 
 
@@ -357,6 +432,8 @@ main(void)
         cmocka_unit_test_setup(test_delay, test_setup),
         cmocka_unit_test_setup(test_wait_asked, test_setup),
         cmocka_unit_test_setup(test_hold, test_setup),
+        cmocka_unit_test_setup(test_resume, test_setup),
+        cmocka_unit_test_setup(test_generation, test_setup),
         cmocka_unit_test_setup(test_pause, test_setup),
         cmocka_unit_test_setup(test_conf, test_setup),
         cmocka_unit_test_setup(test_tick, test_setup),
