@@ -168,10 +168,6 @@ ngx_http_refine_flush_stop(ngx_http_refine_catalog_t *catalog)
         ngx_http_refine_batch_free(batch);
     }
 
-    if (flush->body) {
-        ngx_free(flush->body);
-    }
-
     catalog->store = NULL;
     catalog->flush = NULL;
 

@@ -36,8 +36,8 @@ struct ngx_http_refine_flush_s {
 
     ngx_str_t                       head;       /* room for a key at its end */
     ngx_str_t                       prefix;     /* up to sentAt's value */
-    u_char                         *body;       /* used for every POST */
-    size_t                          body_size;
+    u_char                          sent_at[NGX_INT64_LEN];
+    size_t                          sent_at_len;
 
     ngx_queue_t                     batches;    /* held, in order */
     ngx_uint_t                      in_flight;

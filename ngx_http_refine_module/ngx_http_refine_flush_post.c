@@ -8,7 +8,6 @@
 #define NGX_HTTP_REFINE_FLUSH_NO_MEMORY  1000   /* ms until the next try */
 #define NGX_HTTP_REFINE_FLUSH_ASIDES     8
 #define NGX_HTTP_REFINE_FLUSH_DEAD_LOG   3600   /* s between two lines */
-#define NGX_HTTP_REFINE_FLUSH_BODY_KEPT  (2 * NGX_HTTP_REFINE_BATCH_BYTES)
 
 #define NGX_HTTP_REFINE_FLUSH_EVENTS     ",\"events\":["
 
@@ -28,8 +27,7 @@ typedef struct {
 
 
 static ngx_int_t ngx_http_refine_flush_conf(ngx_http_refine_flush_t *flush);
-static ngx_int_t ngx_http_refine_flush_body(ngx_http_refine_flush_t *flush,
-    ngx_http_refine_batch_t *batch, ngx_str_t *body);
+static u_char *ngx_http_refine_flush_body(void *data, u_char *p);
 static void ngx_http_refine_flush_answered(void *data,
     ngx_http_refine_http_answer_t *answer);
 static ngx_msec_t ngx_http_refine_flush_wait(
@@ -169,30 +167,36 @@ void
 ngx_http_refine_flush_post(ngx_http_refine_flush_t *flush,
     ngx_http_refine_batch_t *batch)
 {
-    u_char     *p;
-    ngx_str_t   head, body;
+    u_char      *p;
+    size_t       size;
+    ngx_str_t    head;
+    ngx_time_t  *tp;
 
     head = flush->head;
     p = head.data + head.len;
 
-    if (ngx_http_refine_batch_key(batch, p) == NGX_OK
-        && ngx_http_refine_flush_body(flush, batch, &body) == NGX_OK)
-    {
+    if (ngx_http_refine_batch_key(batch, p) == NGX_OK) {
         p += NGX_HTTP_REFINE_BATCH_KEY;
         *p++ = CR;
         *p++ = LF;
         head.len = p - head.data;
 
-        batch->post = ngx_http_refine_http_post(flush->http, &head, &body,
+        tp = ngx_timeofday();
+        p = ngx_sprintf(flush->sent_at, "%uL",
+                        (uint64_t) tp->sec * 1000 + tp->msec);
+        flush->sent_at_len = p - flush->sent_at;
+
+        /* of the size of a batch the last comma is not sent */
+
+        size = flush->prefix.len + flush->sent_at_len
+               + sizeof(NGX_HTTP_REFINE_FLUSH_EVENTS) - 1 + batch->size - 1
+               + sizeof("]}") - 1;
+
+        batch->post = ngx_http_refine_http_post(flush->http, &head, size,
+                                            ngx_http_refine_flush_body,
                                             flush->catalog->delivery_timeout,
                                             ngx_http_refine_flush_answered,
                                             batch);
-    }
-
-    if (flush->body_size > NGX_HTTP_REFINE_FLUSH_BODY_KEPT) {
-        ngx_free(flush->body);
-        flush->body = NULL;
-        flush->body_size = 0;
     }
 
     if (batch->post == NULL) {
@@ -206,48 +210,24 @@ ngx_http_refine_flush_post(ngx_http_refine_flush_t *flush,
 }
 
 
-static ngx_int_t
-ngx_http_refine_flush_body(ngx_http_refine_flush_t *flush,
-    ngx_http_refine_batch_t *batch, ngx_str_t *body)
+static u_char *
+ngx_http_refine_flush_body(void *data, u_char *p)
 {
-    size_t       size;
-    u_char      *p;
-    ngx_time_t  *tp;
+    ngx_http_refine_batch_t *batch = data;
 
-    size = flush->prefix.len + NGX_INT64_LEN
-           + sizeof(NGX_HTTP_REFINE_FLUSH_EVENTS) - 1 + batch->size
-           + sizeof("]}") - 1;
+    ngx_http_refine_flush_t  *flush;
 
-    if (size > flush->body_size) {
+    flush = batch->owner;
 
-        if (flush->body) {
-            ngx_free(flush->body);
-        }
-
-        flush->body_size = 0;
-
-        flush->body = ngx_alloc(size, flush->log);
-        if (flush->body == NULL) {
-            return NGX_ERROR;
-        }
-
-        flush->body_size = size;
-    }
-
-    tp = ngx_timeofday();
-
-    p = ngx_cpymem(flush->body, flush->prefix.data, flush->prefix.len);
-    p = ngx_sprintf(p, "%uL", (uint64_t) tp->sec * 1000 + tp->msec);
+    p = ngx_cpymem(p, flush->prefix.data, flush->prefix.len);
+    p = ngx_cpymem(p, flush->sent_at, flush->sent_at_len);
     p = ngx_cpymem(p, NGX_HTTP_REFINE_FLUSH_EVENTS,
                    sizeof(NGX_HTTP_REFINE_FLUSH_EVENTS) - 1);
     p = ngx_http_refine_batch_lines(batch, p);
     *p++ = ']';
     *p++ = '}';
 
-    body->data = flush->body;
-    body->len = p - flush->body;
-
-    return NGX_OK;
+    return p;
 }
 
 

@@ -58,7 +58,8 @@ struct ngx_http_refine_http_post_s {
 
 
 static ngx_int_t ngx_http_refine_http_request(
-    ngx_http_refine_http_post_t *post, ngx_str_t *head, ngx_str_t *body);
+    ngx_http_refine_http_post_t *post, ngx_str_t *head, size_t size,
+    ngx_http_refine_http_body_pt body);
 static ngx_int_t ngx_http_refine_http_start(ngx_http_refine_http_post_t *post,
     ngx_uint_t fresh);
 static ngx_http_refine_http_conn_t *ngx_http_refine_http_idle(
@@ -117,7 +118,7 @@ ngx_http_refine_http_create(ngx_http_refine_target_t *target,
 
 ngx_http_refine_http_post_t *
 ngx_http_refine_http_post(ngx_http_refine_http_t *http, ngx_str_t *head,
-    ngx_str_t *body, ngx_msec_t timeout,
+    size_t size, ngx_http_refine_http_body_pt body, ngx_msec_t timeout,
     ngx_http_refine_http_handler_pt handler, void *data)
 {
     ngx_pool_t                   *pool;
@@ -146,7 +147,7 @@ ngx_http_refine_http_post(ngx_http_refine_http_t *http, ngx_str_t *head,
 
     ngx_http_refine_message_init(&post->message, pool);
 
-    if (ngx_http_refine_http_request(post, head, body) != NGX_OK
+    if (ngx_http_refine_http_request(post, head, size, body) != NGX_OK
         || ngx_http_refine_http_start(post, 0) != NGX_OK)
     {
         ngx_destroy_pool(pool);
@@ -201,13 +202,13 @@ ngx_http_refine_http_destroy(ngx_http_refine_http_t *http)
 
 static ngx_int_t
 ngx_http_refine_http_request(ngx_http_refine_http_post_t *post,
-    ngx_str_t *head, ngx_str_t *body)
+    ngx_str_t *head, size_t size, ngx_http_refine_http_body_pt body)
 {
     u_char  *p;
     size_t   len;
 
     len = head->len + sizeof("Content-Length: " CRLF CRLF) - 1
-          + NGX_SIZE_T_LEN + body->len;
+          + NGX_SIZE_T_LEN + size;
 
     p = ngx_pnalloc(post->pool, len);
     if (p == NULL) {
@@ -217,8 +218,8 @@ ngx_http_refine_http_request(ngx_http_refine_http_post_t *post,
     post->request.data = p;
 
     p = ngx_cpymem(p, head->data, head->len);
-    p = ngx_sprintf(p, "Content-Length: %uz" CRLF CRLF, body->len);
-    p = ngx_cpymem(p, body->data, body->len);
+    p = ngx_sprintf(p, "Content-Length: %uz" CRLF CRLF, size);
+    p = body(post->data, p);
 
     post->request.len = p - post->request.data;
 

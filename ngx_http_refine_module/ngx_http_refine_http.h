@@ -46,10 +46,14 @@ typedef void (*ngx_http_refine_http_handler_pt)(void *data,
 ngx_http_refine_http_t *ngx_http_refine_http_create(
     ngx_http_refine_target_t *target, ngx_uint_t max_idle, ngx_log_t *log);
 
+/* writes the body to p and returns its end; it runs within the call */
+typedef u_char *(*ngx_http_refine_http_body_pt)(void *data, u_char *p);
+
+
 /*
  * Sends a POST.  head: the request line and all headers except
- * Content-Length, each line with CR LF, without the empty line; body: the
- * whole body; both are copied.  timeout bounds the whole exchange.  A kept
+ * Content-Length, each line with CR LF, without the empty line, which is
+ * copied; body: writes size bytes.  timeout bounds the whole exchange.  A kept
  * connection that turns out closed before the first byte of an answer is
  * replaced by a new one at once, a single time.
  *
@@ -57,8 +61,9 @@ ngx_http_refine_http_t *ngx_http_refine_http_create(
  * this call, unless the exchange is cancelled.  NULL: out of memory.
  */
 ngx_http_refine_http_post_t *ngx_http_refine_http_post(
-    ngx_http_refine_http_t *http, ngx_str_t *head, ngx_str_t *body,
-    ngx_msec_t timeout, ngx_http_refine_http_handler_pt handler, void *data);
+    ngx_http_refine_http_t *http, ngx_str_t *head, size_t size,
+    ngx_http_refine_http_body_pt body, ngx_msec_t timeout,
+    ngx_http_refine_http_handler_pt handler, void *data);
 
 /* ends an exchange; the handler will not run */
 void ngx_http_refine_http_cancel(ngx_http_refine_http_post_t *post);

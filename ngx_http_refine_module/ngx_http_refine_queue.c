@@ -17,6 +17,7 @@ static ngx_int_t ngx_http_refine_queue_greeting(
 static ngx_int_t ngx_http_refine_queue_spare(ngx_http_refine_queue_t *queue);
 static void ngx_http_refine_queue_event(ngx_http_refine_queue_t *queue,
     ngx_event_t *ev, ngx_event_handler_pt handler);
+static ngx_uint_t ngx_http_refine_queue_late(ngx_http_refine_queue_t *queue);
 static void ngx_http_refine_queue_changed(void *data, ngx_uint_t up);
 static void ngx_http_refine_queue_timer_handler(ngx_event_t *ev);
 static void ngx_http_refine_queue_settle_handler(ngx_event_t *ev);
@@ -338,10 +339,32 @@ ngx_http_refine_queue_state(ngx_http_refine_queue_t *queue)
 ngx_uint_t
 ngx_http_refine_queue_busy(ngx_http_refine_queue_t *queue)
 {
+    if (ngx_http_refine_queue_late(queue)) {
+        return 0;
+    }
+
     return queue->nbusy
            || !ngx_queue_empty(&queue->waiting)
            || !ngx_queue_empty(&queue->kept)
            || !ngx_queue_empty(&queue->returned);
+}
+
+
+/* the time that a worker may be held is over */
+
+static ngx_uint_t
+ngx_http_refine_queue_late(ngx_http_refine_queue_t *queue)
+{
+    if (!ngx_exiting) {
+        return 0;
+    }
+
+    if (!queue->exiting) {
+        queue->exiting = 1;
+        queue->exit_at = ngx_current_msec + NGX_HTTP_REFINE_QUEUE_EXIT;
+    }
+
+    return (ngx_msec_int_t) (ngx_current_msec - queue->exit_at) >= 0;
 }
 
 
@@ -390,16 +413,8 @@ ngx_http_refine_queue_arm(ngx_http_refine_queue_t *queue)
         return;
     }
 
-    if (ngx_exiting && !queue->exiting) {
-        queue->exiting = 1;
-        queue->exit_at = ngx_current_msec + NGX_HTTP_REFINE_QUEUE_EXIT;
-    }
-
-    queue->timer.cancelable =
-                    !ngx_http_refine_redis_ready(queue->redis)
-                    || (queue->exiting
-                        && (ngx_msec_int_t) (ngx_current_msec - queue->exit_at)
-                           >= 0);
+    queue->timer.cancelable = !ngx_http_refine_redis_ready(queue->redis)
+                              || ngx_http_refine_queue_late(queue);
 
     if (queue->timer.timer_set) {
         return;

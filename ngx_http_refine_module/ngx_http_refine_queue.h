@@ -203,7 +203,10 @@ void ngx_http_refine_queue_metrics_forget(ngx_http_refine_queue_t *queue,
 /* "unknown", "up" or "down" */
 const char *ngx_http_refine_queue_state(ngx_http_refine_queue_t *queue);
 
-/* whether something waits to be stored or answered: a worker must not exit */
+/*
+ * Whether something waits to be stored or answered: a worker must not exit, but
+ * after some seconds of waiting nothing holds it any more.
+ */
 ngx_uint_t ngx_http_refine_queue_busy(ngx_http_refine_queue_t *queue);
 
 /* handlers that wait run with their failure; then everything is freed */

@@ -5,6 +5,8 @@
 #include "ngx_http_refine_scripts.h"
 
 
+/* XPENDING would list the consumers with each answer, XINFO GROUPS does not */
+
 static const char  ngx_http_refine_script_store[] =
     "local events, stats = KEYS[1], KEYS[2]\n"
     "local max, groups = tonumber(ARGV[1]), tonumber(ARGV[3])\n"
@@ -37,8 +39,12 @@ static const char  ngx_http_refine_script_store[] =
     "end\n"
     "local free = 0\n"
     "if stored > 0 and len >= tonumber(ARGV[2]) then\n"
-    "  local p = redis.pcall('XPENDING', events, 'refine')\n"
-    "  free = len - (p.err and 0 or p[1])\n"
+    "  free = len\n"
+    "  for _, g in ipairs(redis.call('XINFO', 'GROUPS', events)) do\n"
+    "    if g[2] == 'refine' and g[5] == 'pending' then\n"
+    "      free = len - g[6]\n"
+    "    end\n"
+    "  end\n"
     "end\n"
     "reply[groups + 1] = len\n"
     "reply[groups + 2] = free\n"

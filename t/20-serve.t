@@ -358,7 +358,7 @@ is($e->{sessionId}, undef);
     flush_interval 1h;
 --- http_extra
     server {
-        listen unix:$TEST_NGINX_SCRATCH/h2.sock http2;
+        listen unix:$TEST_NGINX_HTML_DIR/h2.sock http2;
         location /s/ {
             proxy_pass http://unix:$TEST_NGINX_UPSTREAM;
             refine_serve search;
@@ -385,7 +385,7 @@ my %by = map { $_->{serveId} => $_ } events();
 for my $n (1 .. 3) {
     is_deeply($by{$id[$n - 1]}{itemIds}, [map { "k$n-$_" } 1 .. 40], "serve $n");
 }
-my $sock = scratch() . "/h2.sock";
+my $sock = "$Test::Nginx::Util::HtmlDir/h2.sock";
 $out = join '', map {
     `curl -s -D - --http2-prior-knowledge --unix-socket $sock http://localhost/s/k$_`
 } 1, 2;

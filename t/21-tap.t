@@ -169,7 +169,7 @@ skipped('not_json', 1);
     location = /t { return 204; }
 --- http_extra
     server {
-        listen unix:$TEST_NGINX_SCRATCH/slow.sock;
+        listen unix:$TEST_NGINX_HTML_DIR/slow.sock;
         location /s/ {
             proxy_pass http://unix:$TEST_NGINX_UPSTREAM;
             proxy_buffers 2 4k;
@@ -187,7 +187,7 @@ my $n = 6 * 1024;
 my $text = '{"results":[' . join(',', map { "{\"productId\":\"p$_\",\"x\":\"" . 'y' x 1000 . '"}' } 1 .. $n)
            . '],"totalResults":7}';
 reply('temp', $text);
-my $socket = IO::Socket::UNIX->new(scratch() . '/slow.sock');
+my $socket = IO::Socket::UNIX->new("$Test::Nginx::Util::HtmlDir/slow.sock");
 print $socket "GET /s/temp HTTP/1.0\r\nHost: x\r\n\r\n";
 Time::HiRes::sleep(0.7);
 my $data = '';

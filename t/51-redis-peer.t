@@ -50,7 +50,8 @@ GET /t
 --- error_code: 204
 --- check
 back();
-my @seen = peer_seen();
+my ($new) = map { $_->[0] } peer_seen('auth');
+my @seen = grep { $_->[0] == $new } peer_seen();
 is_deeply([@{ $seen[0] }[1 .. 3]], ['auth', 'shop', 'p@ss']);
 is_deeply([@{ $seen[1] }[1 .. 2]], ['select', '3']);
 is(scalar(grep { $_->[1] eq 'script' } @seen[2 .. 12]), 11, 'loaded');
@@ -170,9 +171,9 @@ for my $name (sort keys %text) {
 
 
 === TEST 6: AUTH is refused, and the password is not logged
---- init
-RedisPeer::peer_set(auth => "-ERR unknown command `AUTH`, with args beginning "
-                            . "with: `shop`, `s3cret`, \r\n");
+--- peer_says eval
+{ auth => "-ERR unknown command `AUTH`, with args beginning with: `shop`, "
+          . "`s3cret`, \r\n" }
 --- peer
     flush_interval 1h;
 --- peer_url: shop:s3cret@%s

@@ -33,9 +33,12 @@ sub back {
              'back', 15);
 }
 
-# the most memory that the worker ever had, in KB
+# the most memory that the worker ever had, in KB, if that can be known
 
 sub memory {
+    open my $maps, '<', '/proc/' . (worker_pids())[0] . '/maps' or return 0;
+    return 0 if grep { /libasan/ } <$maps>;
+
     open my $in, '<', '/proc/' . (worker_pids())[0] . '/status' or return 0;
     return (join '', <$in>) =~ /^VmHWM:\s+(\d+)/m ? $1 : 0;
 }
@@ -151,10 +154,10 @@ get("/r/wide?q=$_") for 101 .. 150;
 cmp_ok(memory() - $before, '<', 1024, 'no KB more for the rest');
 redis_start();
 keep();
-wait_for(sub { stats()->{'skipped:serve_buffer'} }, 'counted', 15);
-my $stored = served();
-my $lost = stats()->{'skipped:serve_buffer'};
-is($stored + $lost, 150, "$stored stored, $lost not");
+my ($stored, $lost);
+wait_for(sub { $stored = served();
+               $lost = stats()->{'skipped:serve_buffer'} // 0;
+               $stored + $lost == 150 }, 'stored or counted', 20);
 cmp_ok($stored, '>', 60, 'four megabytes of them');
 cmp_ok($stored, '<', 100);
 is_deeply([served()], [1 .. $stored], 'the first ones, in order');
@@ -171,18 +174,20 @@ is_deeply([served()], [1 .. $stored], 'the first ones, in order');
 GET /t
 --- error_code: 204
 --- check
-mock_set(delay => 1.5);
 collect(map { click($_) } 1 .. 10);
-wait_for(sub { received() == 10 }, 'a full batch is sent');
-for my $n (11 .. 19) {
+wait_for(sub { sent() == 10 }, 'up');
+mock_set(delay => 1.5);
+collect(map { click($_) } 11 .. 20);
+wait_for(sub { received() == 20 }, 'a full batch is sent');
+for my $n (21 .. 29) {
     collect(click($n));
-    sleep 0.12;
+    sleep 0.11;
 }
-is(scalar(() = mock()), 1, 'nine more are none');
-collect(click(20));
-wait_for(sub { received() == 20 }, 'ten are', 1.2);
-is(scalar(() = mock()), 2);
-wait_for(sub { sent() == 20 }, 'delivered');
+is(scalar(() = mock()), 2, 'nine more are none');
+collect(click(30));
+wait_for(sub { received() == 30 }, 'ten are');
+is(scalar(() = mock()), 3);
+wait_for(sub { sent() == 30 }, 'delivered');
 
 
 

@@ -4,7 +4,8 @@ package RedisPeer;
 # makes the configuration of a catalog whose queue it is:
 #
 # --- peer        options of the catalog "shop"
-# --- peer_url    [user:password@]%s[/db], %s stands for unix:PATH
+# --- peer_url    [user:password@]%s[:/db], %s stands for unix:PATH
+# --- peer_says   as peer_set() has it, before nginx starts
 
 use strict;
 use warnings;
@@ -94,7 +95,7 @@ add_block_preprocessor(sub {
     return if !defined $block->peer;
 
     start();
-    peer_set();
+    peer_set(%{ $block->peer_says // {} });
     peer_forget();
 
     my $options = $block->peer;

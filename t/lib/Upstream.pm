@@ -132,6 +132,10 @@ sub grown {
 sub begin {
     make_path($folder);
     $ENV{TEST_NGINX_SCRATCH} = scratch();
+
+    # where nginx may listen: it outlives the folder of the test
+
+    $ENV{TEST_NGINX_HTML_DIR} = $Test::Nginx::Util::HtmlDir;
     $ENV{TEST_NGINX_UPSTREAM} = scratch() . '/up.sock';
 
     start_process('upstream', [
