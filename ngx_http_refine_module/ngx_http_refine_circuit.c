@@ -20,7 +20,6 @@ ngx_http_refine_circuit_init(ngx_http_refine_circuit_t *c, ngx_msec_t now)
 
     c->state = NGX_HTTP_REFINE_CIRCUIT_UNKNOWN;
     c->retry_at = now;
-    c->next_flush = now;
     c->bytes = NGX_HTTP_REFINE_BATCH_BYTES;
     c->bytes_at = now;
     c->limit = -1;
@@ -76,6 +75,11 @@ ngx_http_refine_circuit_tick(ngx_http_refine_circuit_t *c, ngx_msec_t interval,
     ngx_msec_t now)
 {
     ngx_msec_int_t  left;
+
+    if (!c->ticking) {
+        c->ticking = 1;
+        c->next_flush = now + interval;
+    }
 
     left = (ngx_msec_int_t) (c->next_flush - now);
 
@@ -300,6 +304,7 @@ ngx_http_refine_circuit_resume(ngx_http_refine_circuit_t *c, ngx_msec_t now)
     c->paused = 0;
     c->retry_at = now;
     c->resumes++;
+    c->ticking = 1;
     c->next_flush = now;
 }
 

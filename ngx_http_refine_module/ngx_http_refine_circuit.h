@@ -73,6 +73,7 @@ typedef struct {
     uint64_t                   reset;
 
     unsigned                   paused:1;
+    unsigned                   ticking:1;   /* next_flush is set */
 } ngx_http_refine_circuit_t;
 
 

@@ -392,9 +392,13 @@ ngx_http_refine_queue_changed(void *data, ngx_uint_t up)
 
         ngx_http_refine_queue_flush_handler(&queue->flush);
 
-        if (queue->watch) {
+        /* what was queued before this worker came waits for the next flush */
+
+        if (queue->watch && queue->connected) {
             queue->watch->notify(queue->watch->data);
         }
+
+        queue->connected = 1;
     }
 
     ngx_http_refine_queue_arm(queue);

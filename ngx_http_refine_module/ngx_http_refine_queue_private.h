@@ -147,6 +147,7 @@ struct ngx_http_refine_queue_s {
     unsigned                          metrics_failed:1;
     unsigned                          exiting:1;  /* exit_at is set */
     unsigned                          closing:1;
+    unsigned                          connected:1;  /* it was, once */
 };
 
 

@@ -196,8 +196,13 @@ sub reload {
         open my $in, '<', $file or die $!;
         local $_ = join '', <$in>;
         $edit->();
-        open my $out, '>', $file or die $!;
+
+        # a reload under way may be reading the file
+
+        open my $out, '>', "$file.new" or die $!;
         print $out $_;
+        close $out;
+        rename "$file.new", $file or die $!;
     }
 
     my $start = time;

@@ -156,7 +156,7 @@ test_dead_prober(void **state)
 
     (void) ngx_http_refine_circuit_outage(&c, test_post(A, START, 0, 0));
 
-    assert_true(ngx_http_refine_circuit_tick(&c, 3600000, START + 1));
+    assert_false(ngx_http_refine_circuit_tick(&c, 3600000, START + 1));
     assert_false(ngx_http_refine_circuit_tick(&c, 3600000, START + 4000));
     assert_int_equal(gate(B, START + 4999), CLOSED);
 
@@ -357,6 +357,8 @@ test_tick(void **state)
 {
     /* one flush an interval over all who ask */
 
+    assert_false(ngx_http_refine_circuit_tick(&c, 5000, START - 5000));
+    assert_false(ngx_http_refine_circuit_tick(&c, 5000, START - 1));
     assert_true(ngx_http_refine_circuit_tick(&c, 5000, START));
     assert_false(ngx_http_refine_circuit_tick(&c, 5000, START));
     assert_false(ngx_http_refine_circuit_tick(&c, 5000, START + 4999));
@@ -370,6 +372,7 @@ test_tick(void **state)
     /* the clock of milliseconds wraps on 32 bits */
 
     ngx_http_refine_circuit_init(&c, (ngx_msec_t) -10);
+    assert_false(ngx_http_refine_circuit_tick(&c, 100, (ngx_msec_t) -110));
     assert_true(ngx_http_refine_circuit_tick(&c, 100, (ngx_msec_t) -10));
     assert_false(ngx_http_refine_circuit_tick(&c, 100, 5));
     assert_true(ngx_http_refine_circuit_tick(&c, 100, 90));
