@@ -7,7 +7,7 @@
 #define NGX_HTTP_REFINE_FLUSH_JITTER     20
 
 /* together below the 10 s that a worker may be held */
-#define NGX_HTTP_REFINE_FLUSH_QUIT       8000   /* for POSTs under way */
+#define NGX_HTTP_REFINE_FLUSH_QUIT       7000   /* for POSTs under way */
 #define NGX_HTTP_REFINE_FLUSH_QUIT_REST  1000   /* to give back and store */
 
 

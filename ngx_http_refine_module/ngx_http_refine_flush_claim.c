@@ -165,14 +165,14 @@ ngx_http_refine_flush_outcome(ngx_http_refine_flush_t *flush,
 
     if (!flush->draining) {
 
-        if (claim->nentries >= flush->claim_n) {
+        if (claim->cut || claim->nentries >= flush->claim_n) {
             flush->wanted = 1;
 
         } else {
 
             /*
-             * The length that it came from counts what is claimed as well: a
-             * slow POST must not bring on many small ones.
+             * Other workers were told of the same events, and one of them
+             * was quicker: this must not bring on many small claims.
              */
 
             flush->wanted_at = ngx_current_msec + NGX_HTTP_REFINE_FLUSH_VAIN;
@@ -181,7 +181,7 @@ ngx_http_refine_flush_outcome(ngx_http_refine_flush_t *flush,
         return;
     }
 
-    if (claim->nentries >= flush->claim_n) {
+    if (claim->cut || claim->nentries >= flush->claim_n) {
         return;
     }
 

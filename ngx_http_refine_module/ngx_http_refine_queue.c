@@ -332,7 +332,10 @@ ngx_http_refine_queue_starting(ngx_http_refine_queue_t *queue)
 const char *
 ngx_http_refine_queue_state(ngx_http_refine_queue_t *queue)
 {
-    return ngx_http_refine_redis_state(queue->redis);
+    /* handlers that run while the queue is destroyed ask as well */
+
+    return queue->closing ? "down"
+                          : ngx_http_refine_redis_state(queue->redis);
 }
 
 

@@ -19,7 +19,7 @@
 
 
 #define NGX_HTTP_REFINE_QUEUE_TICK         1000
-#define NGX_HTTP_REFINE_QUEUE_EXIT         7000    /* ms, and a tick or two */
+#define NGX_HTTP_REFINE_QUEUE_EXIT         5000    /* ms, and a tick or two */
 #define NGX_HTTP_REFINE_QUEUE_DEAD         100000
 #define NGX_HTTP_REFINE_QUEUE_MAX_LATER    65536
 #define NGX_HTTP_REFINE_QUEUE_ID           48      /* of a stream, at most */
@@ -80,7 +80,7 @@ struct ngx_http_refine_ticket_s {
     ngx_http_refine_stored_pt         handler;    /* NULL: forgotten */
     void                             *data;
     size_t                            size;
-    ngx_uint_t                        types[NGX_HTTP_REFINE_EVENT_TYPES];
+    u_char                           *types;      /* a digit for each event */
     unsigned                          kept:1;
     ngx_uint_t                        n;
     ngx_str_t                         lines[1];

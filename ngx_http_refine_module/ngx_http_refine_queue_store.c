@@ -46,8 +46,7 @@ ngx_http_refine_ticket_create(ngx_http_refine_queue_t *queue,
     ngx_uint_t                 i;
     ngx_http_refine_ticket_t  *ticket;
 
-    size = sizeof(ngx_http_refine_ticket_t) + n * sizeof(ngx_str_t);
-    p = NULL;
+    size = sizeof(ngx_http_refine_ticket_t) + n * (sizeof(ngx_str_t) + 1);
 
     for (i = 0; i < n; i++) {
         size += events[i].line.len;
@@ -63,12 +62,14 @@ ngx_http_refine_ticket_create(ngx_http_refine_queue_t *queue,
     ticket->size = size;
     ticket->n = n;
 
-    p = (u_char *) &ticket->lines[n];
+    ticket->types = (u_char *) &ticket->lines[n];
+
+    p = ticket->types + n;
 
     for (i = 0; i < n; i++) {
         ticket->lines[i].data = p;
         ticket->lines[i].len = events[i].line.len;
-        ticket->types[events[i].type]++;
+        ticket->types[i] = (u_char) ('0' + events[i].type);
 
         p = ngx_cpymem(p, events[i].line.data, events[i].line.len);
     }
@@ -353,7 +354,7 @@ ngx_http_refine_queue_step_args(ngx_http_refine_call_t *call,
     {
         ticket = ngx_queue_data(q, ngx_http_refine_ticket_t, queue);
 
-        ngx_http_refine_call_int(call, ticket->n);
+        ngx_http_refine_call_arg(call, ticket->types, ticket->n);
     }
 
     for (q = ngx_queue_head(&call->tickets);
@@ -591,21 +592,9 @@ static void
 ngx_http_refine_queue_settle_ticket(ngx_http_refine_queue_t *queue,
     ngx_http_refine_ticket_t *ticket, ngx_http_refine_stored_e rc)
 {
-    ngx_uint_t  i;
-
     if (ticket->kept && rc == NGX_HTTP_REFINE_UNAVAILABLE) {
         ngx_queue_insert_tail(&queue->returned, &ticket->queue);
         return;
-    }
-
-    if (rc == NGX_HTTP_REFINE_STORED) {
-        for (i = 0; i < NGX_HTTP_REFINE_EVENT_TYPES; i++) {
-            if (ticket->types[i]) {
-                queue->deltas[NGX_HTTP_REFINE_EVENT_ITEMS_SERVED + i] +=
-                                                             ticket->types[i];
-                queue->counted = 1;
-            }
-        }
     }
 
     if (ticket->kept) {

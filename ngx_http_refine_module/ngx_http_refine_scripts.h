@@ -24,8 +24,9 @@
 
 typedef enum {
     /*
-     * ARGV: max_queue_size, a length, number of groups, the number of events
-     * of each group, the events, pairs of field and increment for the stats.
+     * ARGV: max_queue_size, a length, number of groups, the types of each
+     * group's events (a digit each, of ngx_http_refine_event_type_e), the
+     * events, pairs of field and increment for the stats.
      * A group that would exceed the size is left out as a whole.
      * Reply: for each group 1 (stored) or 0, the length of the stream, then
      * how many of it nobody has claimed (0 below that length).
