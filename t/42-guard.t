@@ -14,7 +14,8 @@ our @C = ('X-Refine-Control' => 1);
 our $PORT6 = do {
     my $socket = IO::Socket::IP->new(LocalHost => '::', V6Only => 0,
                                      Listen => 1);
-    $socket && -s '/proc/net/if_inet6' ? $socket->sockport : 0;
+    $socket && IO::Socket::IP->new(LocalHost => '::1', Listen => 1)
+        ? $socket->sockport : 0;
 };
 
 run_tests();
@@ -137,34 +138,6 @@ X-Real: 203.0.113.7
 --- check
 is(control(@C, 'X-Real' => '2001:db8::1')->{status}, 403);
 is(control(@C, 'X-Real' => '::1')->{status}, 200);
-
-
-
-=== TEST 5: from another address
---- catalog
-    flush_interval 1h;
---- config
-    set_real_ip_from 0.0.0.0/0;
-    real_ip_header X-Real;
-    location = /s { refine_status; }
-    location = /x { refine_control; }
-    location = /any { refine_status any; }
-    location = /t { return 204; }
---- request
-GET /t
---- error_code: 204
---- check
-my $udp = IO::Socket::INET->new(Proto => 'udp', PeerAddr => '192.0.2.1:9');
-my $address = $udp ? $udp->sockhost : '';
-SKIP: {
-    skip 'this machine has only loopback', 4 if $address !~ /^(?!127\.)\d/;
-    my $to = sub { IO::Socket::INET->new("$address:" . http_port()) };
-    is(get('/s', Socket => $to->())->{status}, 403);
-    is(get('/s', Socket => $to->(), 'X-Real' => '127.0.0.1')->{status}, 403,
-       'whatever realip makes of it');
-    is(control(@C, Socket => $to->())->{status}, 403);
-    is(get('/any', Socket => $to->())->{status}, 200, 'any');
-}
 
 
 
