@@ -10,7 +10,12 @@
 #define NGX_HTTP_REFINE_ID_SERVE_MAX   128
 
 
+/* random bytes that a process has in stock */
+#define NGX_HTTP_REFINE_ID_POOL  512
+
+
 static ngx_int_t ngx_http_refine_id_random(u_char *p, size_t n);
+static ngx_int_t ngx_http_refine_id_kernel(u_char *p, size_t n);
 static ngx_uint_t ngx_http_refine_id_alnum(u_char c);
 
 
@@ -155,8 +160,43 @@ ngx_http_refine_id_serve_check(ngx_str_t *text)
 }
 
 
+/*
+ * A call of the kernel for each id costs as much as all else about it, so a
+ * process asks for many bytes at once; a child begins anew.
+ */
+
 static ngx_int_t
 ngx_http_refine_id_random(u_char *p, size_t n)
+{
+    static struct {
+        ngx_pid_t  pid;
+        size_t     left;
+        u_char     bytes[NGX_HTTP_REFINE_ID_POOL];
+    } pool;
+
+    if (pool.pid != ngx_pid || pool.left < n) {
+        pool.left = 0;
+        pool.pid = ngx_pid;
+
+        if (ngx_http_refine_id_kernel(pool.bytes, sizeof(pool.bytes))
+            != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+
+        pool.left = sizeof(pool.bytes);
+    }
+
+    pool.left -= n;
+    ngx_memcpy(p, pool.bytes + pool.left, n);
+    ngx_memzero(pool.bytes + pool.left, n);
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_refine_id_kernel(u_char *p, size_t n)
 {
     ssize_t  got;
 

@@ -1,7 +1,7 @@
 
 /*
- * Level 0: ids.  Randomness is the kernel's (getrandom(2)), so that processes
- * which fork share no state.
+ * Level 0: ids.  Randomness is the kernel's (getrandom(2)); what a process has
+ * in stock of it is not used by its children.
  */
 
 

@@ -253,7 +253,7 @@ ngx_http_refine_redis_send(ngx_http_refine_redis_t *redis, int argc,
     ngx_http_refine_redis_handler_pt handler, void *data,
     ngx_uint_t greeting)
 {
-    char                             *text;
+    sds                               text;
     long long                         len;
     ngx_int_t                         rc;
     ngx_queue_t                      *q;
@@ -271,14 +271,14 @@ ngx_http_refine_redis_send(ngx_http_refine_redis_t *redis, int argc,
 
     text = NULL;
 
-    len = redisFormatCommandArgv(&text, argc, argv, argvlen);
+    len = redisFormatSdsCommandArgv(&text, argc, argv, argvlen);
     if (len < 0) {
         return NGX_ERROR;
     }
 
     rc = ngx_http_refine_peer_send(redis->peer, text, (size_t) len);
 
-    redisFreeCommand(text);
+    redisFreeSdsCommand(text);
 
     if (rc != NGX_OK) {
         return NGX_ERROR;

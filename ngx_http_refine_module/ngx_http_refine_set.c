@@ -54,7 +54,7 @@ ngx_http_refine_set_add(ngx_http_refine_set_t *set, u_char *data, size_t len)
 
     if (set->nstrings == set->max) {
 
-        if (ngx_http_refine_set_room(set, set->max * 2) != NGX_OK) {
+        if (ngx_http_refine_set_room(set, set->max * 4) != NGX_OK) {
             return NGX_ERROR;
         }
 

@@ -21,7 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(
     os.path.abspath(__file__))))
 DIR = os.path.join(ROOT, "objs", "bench")
 NGINX = os.environ.get("NGX") or shutil.which("nginx") or "/usr/sbin/nginx"
-SECONDS = float(os.environ.get("BENCH_SECONDS", "2"))
+SECONDS = int(os.environ.get("BENCH_SECONDS", "2"))
 PAIRS = int(os.environ.get("BENCH_PAIRS", "7"))
 MODULES = [os.path.join(ROOT, "objs", "ngx_http_refine_module.so")] + [
     "/usr/lib/nginx/modules/" + name
@@ -126,7 +126,7 @@ def nginx(name, http, port, modules=()):
 
 def wrk(cpu, url, script=None, connections=32):
     """One run: (CPU seconds a request, requests a second)."""
-    command = ["wrk", "-t1", "-c%d" % connections, "-d%gs" % SECONDS, url]
+    command = ["wrk", "-t1", "-c%d" % connections, "-d%ds" % SECONDS, url]
     if script:
         command[1:1] = ["-s", script]
     before = cpu()

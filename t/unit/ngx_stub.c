@@ -3,6 +3,9 @@
 #include <stdlib.h>
 
 
+ngx_pid_t  ngx_pid = 1;
+
+
 static void *ngx_stub_malloc(size_t size);
 static void *ngx_stub_pool_add(ngx_pool_t *pool, void *p);
 
