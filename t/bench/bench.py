@@ -124,7 +124,7 @@ def nginx(name, http, port, modules=()):
     return cpu
 
 
-def wrk(cpu, url, script=None, connections=32):
+def wrk(cpu, url, script=None, connections=64):
     """One run: (CPU seconds a request, requests a second)."""
     command = ["wrk", "-t1", "-c%d" % connections, "-d%ds" % SECONDS, url]
     if script:
