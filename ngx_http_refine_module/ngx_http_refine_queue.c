@@ -14,6 +14,8 @@ typedef struct {
 static ngx_int_t ngx_http_refine_queue_names(ngx_http_refine_queue_t *queue);
 static ngx_int_t ngx_http_refine_queue_greeting(
     ngx_http_refine_queue_t *queue);
+static void ngx_http_refine_queue_script(ngx_uint_t script,
+    const char **argv, size_t *len);
 static ngx_int_t ngx_http_refine_queue_spare(ngx_http_refine_queue_t *queue);
 static void ngx_http_refine_queue_event(ngx_http_refine_queue_t *queue,
     ngx_event_t *ev, ngx_event_handler_pt handler);
@@ -185,7 +187,6 @@ ngx_http_refine_queue_greeting(ngx_http_refine_queue_t *queue)
     size_t                           *len;
     ngx_uint_t                        i, n;
     const char                      **argv;
-    const ngx_str_t                  *text;
     ngx_http_refine_redis_command_t  *cmd;
 
     n = NGX_HTTP_REFINE_SCRIPT_MAX + 1;
@@ -219,17 +220,29 @@ ngx_http_refine_queue_greeting(ngx_http_refine_queue_t *queue)
             break;
         }
 
-        text = &ngx_http_refine_scripts[i].text;
-
-        argv[0] = "SCRIPT";
-        len[0] = sizeof("SCRIPT") - 1;
-        argv[1] = "LOAD";
-        len[1] = sizeof("LOAD") - 1;
-        argv[2] = (const char *) text->data;
-        len[2] = text->len;
+        ngx_http_refine_queue_script(i, argv, len);
     }
 
     return NGX_OK;
+}
+
+
+/* the command that loads a script, three arguments */
+
+static void
+ngx_http_refine_queue_script(ngx_uint_t script, const char **argv,
+    size_t *len)
+{
+    const ngx_str_t  *text;
+
+    text = &ngx_http_refine_scripts[script].text;
+
+    argv[0] = "SCRIPT";
+    len[0] = sizeof("SCRIPT") - 1;
+    argv[1] = "LOAD";
+    len[1] = sizeof("LOAD") - 1;
+    argv[2] = (const char *) text->data;
+    len[2] = text->len;
 }
 
 
@@ -725,18 +738,10 @@ ngx_http_refine_call_reply(void *data, redisReply *reply)
 static ngx_int_t
 ngx_http_refine_call_load(ngx_http_refine_call_t *call)
 {
-    size_t            len[3];
-    const char       *argv[3];
-    const ngx_str_t  *text;
+    size_t       len[3];
+    const char  *argv[3];
 
-    text = &ngx_http_refine_scripts[call->script].text;
-
-    argv[0] = "SCRIPT";
-    len[0] = sizeof("SCRIPT") - 1;
-    argv[1] = "LOAD";
-    len[1] = sizeof("LOAD") - 1;
-    argv[2] = (const char *) text->data;
-    len[2] = text->len;
+    ngx_http_refine_queue_script(call->script, argv, len);
 
     return ngx_http_refine_redis_command(call->owner->redis, 3, argv, len,
                                          NULL, NULL);

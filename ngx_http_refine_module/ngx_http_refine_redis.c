@@ -96,6 +96,7 @@ static ngx_int_t ngx_http_refine_redis_send(ngx_http_refine_redis_t *redis,
     ngx_uint_t greeting);
 static void ngx_http_refine_redis_reply(ngx_http_refine_redis_t *redis,
     redisReply *reply);
+static void ngx_http_refine_redis_detach(ngx_http_refine_redis_t *redis);
 static void ngx_http_refine_redis_log_down(ngx_http_refine_redis_t *redis,
     const char *reason);
 static void ngx_http_refine_redis_event(ngx_http_refine_redis_t *redis,
@@ -166,14 +167,9 @@ ngx_http_refine_redis_event(ngx_http_refine_redis_t *redis, ngx_event_t *ev,
 }
 
 
-void
-ngx_http_refine_redis_destroy(ngx_http_refine_redis_t *redis)
+static void
+ngx_http_refine_redis_detach(ngx_http_refine_redis_t *redis)
 {
-    /* a watcher that is being destroyed itself is not told */
-
-    redis->state = NGX_HTTP_REFINE_REDIS_DOWN;
-    redis->was_up = 0;
-
     if (redis->peer) {
         ngx_http_refine_peer_close(redis->peer);
         redis->peer = NULL;
@@ -183,6 +179,18 @@ ngx_http_refine_redis_destroy(ngx_http_refine_redis_t *redis)
         redisReaderFree(redis->reader);
         redis->reader = NULL;
     }
+}
+
+
+void
+ngx_http_refine_redis_destroy(ngx_http_refine_redis_t *redis)
+{
+    /* a watcher that is being destroyed itself is not told */
+
+    redis->state = NGX_HTTP_REFINE_REDIS_DOWN;
+    redis->was_up = 0;
+
+    ngx_http_refine_redis_detach(redis);
 
     if (!ngx_queue_empty(&redis->pending)) {
         ngx_queue_add(&redis->failed, &redis->pending);
@@ -223,13 +231,6 @@ ngx_http_refine_redis_state(ngx_http_refine_redis_t *redis)
     }
 
     return redis->known ? "down" : "unknown";
-}
-
-
-ngx_uint_t
-ngx_http_refine_redis_pending(ngx_http_refine_redis_t *redis)
-{
-    return redis->npending;
 }
 
 
@@ -678,15 +679,7 @@ ngx_http_refine_redis_lost(ngx_http_refine_redis_t *redis, const char *reason)
     /* first, for the reason may be the text of a reply */
     ngx_http_refine_redis_log_down(redis, reason);
 
-    if (redis->peer) {
-        ngx_http_refine_peer_close(redis->peer);
-        redis->peer = NULL;
-    }
-
-    if (redis->reader) {
-        redisReaderFree(redis->reader);
-        redis->reader = NULL;
-    }
+    ngx_http_refine_redis_detach(redis);
 
     if (redis->deadline.timer_set) {
         ngx_del_timer(&redis->deadline);

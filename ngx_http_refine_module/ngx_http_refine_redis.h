@@ -103,9 +103,6 @@ void ngx_http_refine_redis_lost(ngx_http_refine_redis_t *redis,
 /* a copy for the error log: printable, cut to size, NUL-terminated */
 void ngx_http_refine_redis_text(u_char *dst, size_t size, const char *text);
 
-/* commands whose answer is awaited */
-ngx_uint_t ngx_http_refine_redis_pending(ngx_http_refine_redis_t *redis);
-
 /*
  * Pending handlers run with NULL, then everything is freed.  Not to be called
  * from a handler or from changed().
