@@ -1,13 +1,8 @@
 
 #include "ngx_http_refine_tap.h"
+#include "ngx_http_refine_tap_value.h"
 #include "ngx_http_refine_identity.h"
 #include "ngx_http_refine_serve.h"
-#include "ngx_http_refine_set.h"
-
-
-#define NGX_HTTP_REFINE_TAP_MAX_BYTES  (64 * 1024)      /* of all ids */
-#define NGX_HTTP_REFINE_TAP_MAX_VALUE  (6 * 1024)       /* one, as written */
-#define NGX_HTTP_REFINE_TAP_MAX_TOTAL  9007199254740991LL       /* 2^53 - 1 */
 
 
 /*
@@ -17,19 +12,10 @@
 
 typedef struct {
     ngx_http_refine_catalog_t      *catalog;
-    ngx_http_refine_serve_conf_t   *conf;
     ngx_http_refine_ctx_t          *ctx;
-    ngx_pool_t                     *pool;
-    u_char                         *pos;        /* free memory for ids */
-    u_char                         *end;
-    size_t                          bytes;      /* of all ids */
     off_t                           length;     /* of the body so far */
-    ngx_uint_t                      found;      /* bits of values */
     unsigned                        active:1;
-    unsigned                        failed:1;   /* no memory */
-    ngx_http_refine_event_serve_t   serve;
-    ngx_http_refine_set_t           items;
-    ngx_http_refine_path_match_t    match;
+    ngx_http_refine_tap_value_t     values;
 } ngx_http_refine_tap_t;
 
 
@@ -47,16 +33,6 @@ static ngx_uint_t ngx_http_refine_tap_read(ngx_http_refine_tap_t *tap,
 static void ngx_http_refine_tap_buf(ngx_http_refine_tap_t *tap, ngx_buf_t *b);
 static void ngx_http_refine_tap_finish(ngx_http_request_t *r,
     ngx_http_refine_tap_t *tap);
-
-static ngx_int_t ngx_http_refine_tap_value(void *data, ngx_uint_t selector,
-    ngx_http_refine_path_value_t *value);
-static ngx_int_t ngx_http_refine_tap_item(ngx_http_refine_tap_t *tap,
-    ngx_http_refine_path_value_t *value);
-static u_char *ngx_http_refine_tap_room(ngx_http_refine_tap_t *tap,
-    size_t len);
-static ngx_int_t ngx_http_refine_tap_text(ngx_http_refine_tap_t *tap,
-    ngx_http_refine_path_value_t *value, ngx_str_t *text);
-static int64_t ngx_http_refine_tap_total(ngx_str_t *text);
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
@@ -136,22 +112,13 @@ ngx_http_refine_tap_start(ngx_http_request_t *r,
         cln->handler = ngx_http_refine_tap_cleanup;
     }
 
-    ngx_memzero(tap, offsetof(ngx_http_refine_tap_t, items));
+    ngx_memzero(tap, offsetof(ngx_http_refine_tap_t, values));
 
     tap->catalog = conf->catalog;
-    tap->conf = conf->serve;
     tap->ctx = ctx;
-    tap->pool = r->pool;
-    tap->serve.total = -1;
     tap->active = 1;
 
-    (void) ngx_http_refine_set_init(&tap->items, r->pool, 0);
-
-    ngx_http_refine_path_init(&tap->match, conf->serve->paths, r->pool,
-                              NGX_HTTP_REFINE_JSON_BOM
-                              |NGX_HTTP_REFINE_JSON_LOOSE,
-                              NGX_HTTP_REFINE_TAP_MAX_VALUE,
-                              ngx_http_refine_tap_value, tap);
+    ngx_http_refine_tap_value_init(&tap->values, r, conf);
 
     /* without it a body from a file would pass by as a descriptor */
 
@@ -260,7 +227,8 @@ ngx_http_refine_tap_read(ngx_http_refine_tap_t *tap, ngx_chain_t *in)
 static void
 ngx_http_refine_tap_buf(ngx_http_refine_tap_t *tap, ngx_buf_t *b)
 {
-    off_t  size;
+    off_t      size;
+    ngx_int_t  rc;
 
     size = ngx_buf_size(b);
 
@@ -280,15 +248,12 @@ ngx_http_refine_tap_buf(ngx_http_refine_tap_t *tap, ngx_buf_t *b)
         return;
     }
 
-    if (ngx_http_refine_path_feed(&tap->match, b->pos, (size_t) size)
-        != NGX_OK)
-    {
-        ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_NOT_JSON);
-        return;
-    }
+    rc = ngx_http_refine_tap_value_feed(&tap->values, b->pos, (size_t) size);
 
-    if (tap->failed) {
-        ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_INTERNAL);
+    if (rc != NGX_OK) {
+        ngx_http_refine_tap_drop(tap, (rc == NGX_DECLINED)
+                                      ? NGX_HTTP_REFINE_SKIPPED_NOT_JSON
+                                      : NGX_HTTP_REFINE_SKIPPED_INTERNAL);
     }
 }
 
@@ -296,268 +261,20 @@ ngx_http_refine_tap_buf(ngx_http_refine_tap_t *tap, ngx_buf_t *b)
 static void
 ngx_http_refine_tap_finish(ngx_http_request_t *r, ngx_http_refine_tap_t *tap)
 {
-    ngx_str_t                       total;
-    ngx_http_refine_value_t        *values;
-    ngx_http_refine_event_serve_t  *serve;
+    ngx_int_t  rc;
 
-    if (ngx_http_refine_path_end(&tap->match) != NGX_OK) {
-        ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_NOT_JSON);
+    rc = ngx_http_refine_tap_value_finish(&tap->values, r);
+
+    if (rc != NGX_OK) {
+        ngx_http_refine_tap_drop(tap, (rc == NGX_DECLINED)
+                                      ? NGX_HTTP_REFINE_SKIPPED_NOT_JSON
+                                      : NGX_HTTP_REFINE_SKIPPED_INTERNAL);
         return;
     }
-
-    serve = &tap->serve;
-    values = tap->conf->values;
-
-#define ngx_http_refine_tap_eval(i, to)                                       \
-    (values[i].from != NGX_HTTP_REFINE_VALUE_JSON                             \
-     && ngx_http_refine_serve_text(r, tap->catalog, &values[i], to) != NGX_OK)
-
-    ngx_str_null(&total);
-
-    if (ngx_http_refine_tap_eval(NGX_HTTP_REFINE_SERVE_SURFACE,
-                                 &serve->surface)
-        || ngx_http_refine_tap_eval(NGX_HTTP_REFINE_SERVE_SOURCE,
-                                    &serve->source)
-        || ngx_http_refine_tap_eval(NGX_HTTP_REFINE_SERVE_QUERY,
-                                    &serve->query)
-        || ngx_http_refine_tap_eval(NGX_HTTP_REFINE_SERVE_ANCHOR,
-                                    &serve->anchor)
-        || ngx_http_refine_tap_eval(NGX_HTTP_REFINE_SERVE_TOTAL, &total))
-    {
-        ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_INTERNAL);
-        return;
-    }
-
-#undef ngx_http_refine_tap_eval
-
-    if (serve->surface.len == 0) {
-        serve->surface = tap->conf->surface;
-    }
-
-    if (serve->source.len == 0) {
-        serve->source = tap->conf->source;
-    }
-
-    if (total.len) {
-        serve->total = ngx_http_refine_tap_total(&total);
-    }
-
-    serve->items = tap->items.strings;
-    serve->nitems = tap->items.nstrings;
 
     tap->active = 0;
 
-    ngx_http_refine_serve_log(r, tap->catalog, tap->ctx, serve);
-}
-
-
-/* a selector has matched; of all values but the items the first one counts */
-
-static ngx_int_t
-ngx_http_refine_tap_value(void *data, ngx_uint_t selector,
-    ngx_http_refine_path_value_t *value)
-{
-    ngx_http_refine_tap_t *tap = data;
-
-    ngx_int_t   rc;
-    ngx_uint_t  i;
-
-    if (value->kind != NGX_HTTP_REFINE_JSON_STRING
-        && value->kind != NGX_HTTP_REFINE_JSON_NUMBER)
-    {
-        return NGX_OK;
-    }
-
-    i = tap->conf->selectors[selector];
-
-    if (i == NGX_HTTP_REFINE_SERVE_ITEMS) {
-        rc = ngx_http_refine_tap_item(tap, value);
-        goto done;
-    }
-
-    if (tap->found & 1 << i) {
-        return NGX_OK;
-    }
-
-    tap->found |= 1 << i;
-    rc = NGX_OK;
-
-    switch (i) {
-
-    case NGX_HTTP_REFINE_SERVE_SURFACE:
-        rc = ngx_http_refine_tap_text(tap, value, &tap->serve.surface);
-        break;
-
-    case NGX_HTTP_REFINE_SERVE_SOURCE:
-        rc = ngx_http_refine_tap_text(tap, value, &tap->serve.source);
-        break;
-
-    case NGX_HTTP_REFINE_SERVE_QUERY:
-        rc = ngx_http_refine_tap_text(tap, value, &tap->serve.query);
-        break;
-
-    case NGX_HTTP_REFINE_SERVE_ANCHOR:
-        rc = ngx_http_refine_tap_text(tap, value, &tap->serve.anchor);
-        break;
-
-    default: /* NGX_HTTP_REFINE_SERVE_TOTAL */
-        if (value->kind == NGX_HTTP_REFINE_JSON_NUMBER) {
-            tap->serve.total = ngx_http_refine_tap_total(&value->text);
-        }
-    }
-
-done:
-
-    if (rc != NGX_OK) {
-        tap->failed = 1;
-    }
-
-    return rc;
-}
-
-
-/*
- * Ids that could not be an itemId of a click are left out.  Beyond a limit
- * nothing more is taken, so that the places of the others stay.
- */
-
-static ngx_int_t
-ngx_http_refine_tap_item(ngx_http_refine_tap_t *tap,
-    ngx_http_refine_path_value_t *value)
-{
-    size_t      i, len;
-    u_char     *p;
-    ngx_int_t   rc;
-
-    len = value->text.len;
-
-    if (tap->serve.truncated || value->too_long || value->bad
-        || len == 0 || len > NGX_HTTP_REFINE_EVENT_MAX_ID)
-    {
-        return NGX_OK;
-    }
-
-    p = ngx_http_refine_tap_room(tap, len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
-
-    for (i = 0; i < len; i++) {
-
-        if (value->text.data[i] < 0x20 || value->text.data[i] == 0x7f) {
-            return NGX_OK;
-        }
-
-        p[i] = value->text.data[i];
-    }
-
-    rc = ngx_http_refine_set_add(&tap->items, p, len);
-
-    if (rc != NGX_OK) {
-        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
-    }
-
-    if (tap->items.nstrings > NGX_HTTP_REFINE_EVENT_MAX_ITEMS
-        || len > NGX_HTTP_REFINE_TAP_MAX_BYTES - tap->bytes)
-    {
-        tap->items.nstrings--;
-        tap->serve.truncated = 1;
-        return NGX_OK;
-    }
-
-    tap->pos += len;
-    tap->bytes += len;
-
-    return NGX_OK;
-}
-
-
-/* len bytes at tap->pos, which stay free until it is moved */
-
-static u_char *
-ngx_http_refine_tap_room(ngx_http_refine_tap_t *tap, size_t len)
-{
-    size_t  size;
-
-    if ((size_t) (tap->end - tap->pos) >= len) {
-        return tap->pos;
-    }
-
-    size = ngx_max(ngx_max(len, 256), ngx_min(tap->bytes, 8192));
-
-    tap->pos = ngx_pnalloc(tap->pool, size);
-
-    if (tap->pos == NULL) {
-        tap->end = NULL;
-        return NULL;
-    }
-
-    tap->end = tap->pos + size;
-
-    return tap->pos;
-}
-
-
-/* a copy of a value that is a text; a NUL is none, as in serve_text() */
-
-static ngx_int_t
-ngx_http_refine_tap_text(ngx_http_refine_tap_t *tap,
-    ngx_http_refine_path_value_t *value, ngx_str_t *text)
-{
-    if (value->too_long || value->text.len == 0) {
-        return NGX_OK;
-    }
-
-    if (value->bad
-        || memchr(value->text.data, '\0', value->text.len) != NULL)
-    {
-        ngx_http_refine_serve_count(tap->catalog,
-                                    NGX_HTTP_REFINE_SERVES_NOT_UTF8);
-        return NGX_OK;
-    }
-
-    text->data = ngx_pnalloc(tap->pool, value->text.len);
-    if (text->data == NULL) {
-        return NGX_ERROR;
-    }
-
-    ngx_memcpy(text->data, value->text.data, value->text.len);
-    text->len = value->text.len;
-
-    return NGX_OK;
-}
-
-
-/* -1 when it is no integer from 0 on; 1e2 and 12.0 are */
-
-static int64_t
-ngx_http_refine_tap_total(ngx_str_t *text)
-{
-    char    *end, number[32];
-    double   d;
-
-    if (text->len == 0 || text->len >= sizeof(number)) {
-        return -1;
-    }
-
-    ngx_memcpy(number, text->data, text->len);
-    number[text->len] = '\0';
-
-    /* strtod() knows more than decimal numbers */
-
-    if (strspn(number, "0123456789.eE+-") != text->len) {
-        return -1;
-    }
-
-    d = strtod(number, &end);
-
-    if (*end != '\0' || d < 0 || d > NGX_HTTP_REFINE_TAP_MAX_TOTAL
-        || d != (double) (int64_t) d)
-    {
-        return -1;
-    }
-
-    return (int64_t) d;
+    ngx_http_refine_serve_log(r, tap->catalog, tap->ctx, &tap->values.serve);
 }
 
 

@@ -1,0 +1,52 @@
+
+/*
+ * Level 6: the values of a serve: what its selectors find in the body of the
+ * response, and what is text with variables.  design: 3.2.
+ */
+
+
+#ifndef _NGX_HTTP_REFINE_TAP_VALUE_H_INCLUDED_
+#define _NGX_HTTP_REFINE_TAP_VALUE_H_INCLUDED_
+
+
+#include "ngx_http_refine_module.h"
+#include "ngx_http_refine_set.h"
+
+
+/* of one response; it points into itself, so it must not be copied */
+
+typedef struct {
+    ngx_http_refine_catalog_t      *catalog;
+    ngx_http_refine_serve_conf_t   *conf;
+    ngx_pool_t                     *pool;
+    u_char                         *pos;        /* free memory for ids */
+    u_char                         *end;
+    size_t                          bytes;      /* of all ids */
+    ngx_uint_t                      found;      /* bits of values */
+    unsigned                        failed:1;   /* no memory */
+    ngx_http_refine_event_serve_t   serve;
+    ngx_http_refine_set_t           items;
+    ngx_http_refine_path_match_t    match;
+} ngx_http_refine_tap_value_t;
+
+
+/* the location has a serve and a catalog; memory is the request's */
+void ngx_http_refine_tap_value_init(ngx_http_refine_tap_value_t *values,
+    ngx_http_request_t *r, ngx_http_refine_loc_conf_t *conf);
+
+/*
+ * The next bytes of the body; what is found is copied.  NGX_DECLINED: this is
+ * not JSON; NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_refine_tap_value_feed(ngx_http_refine_tap_value_t *values,
+    u_char *p, size_t len);
+
+/*
+ * The body has ended: completes values->serve, but for its id, which is the
+ * caller's.  NGX_DECLINED and NGX_ERROR as above.
+ */
+ngx_int_t ngx_http_refine_tap_value_finish(ngx_http_refine_tap_value_t *values,
+    ngx_http_request_t *r);
+
+
+#endif /* _NGX_HTTP_REFINE_TAP_VALUE_H_INCLUDED_ */
