@@ -18,7 +18,7 @@ sanitize := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
             -fno-omit-frame-pointer -O1 -g
 
 # what the C tests are linked with: the units that know no request and no socket
-pure := buf skip json json_check id counter set path path_match event \
+pure := buf inflate skip json json_check id counter set path path_match event \
         event_field event_value message verdict circuit
 pure_o = $(pure:%=$(OBJS)/unit/ngx_http_refine_%.o) $(OBJS)/unit/ngx_stub.o
 units := $(patsubst t/unit/%.c,$(OBJS)/unit/%,$(wildcard t/unit/test_*.c))
@@ -105,7 +105,7 @@ $(OBJS)/unit/pure.a: $(pure_o)
 	rm -f $@; ar rc $@ $(pure_o)
 
 $(OBJS)/unit/test_%: t/unit/test_%.c $(wildcard t/unit/*.h) $(OBJS)/unit/pure.a
-	$(unit_cc) -o $@ $< $(OBJS)/unit/pure.a -lcmocka -lcjson -lcrypto -lm
+	$(unit_cc) -o $@ $< $(OBJS)/unit/pure.a -lcmocka -lcjson -lcrypto -lz -lm
 
 check:
 	@t/check.pl
