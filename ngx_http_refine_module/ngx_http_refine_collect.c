@@ -3,26 +3,10 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_refine_answer.h"
-#include "ngx_http_refine_beacon.h"
-#include "ngx_http_refine_collect.h"
+#include "ngx_http_refine_collect_core.h"
 #include "ngx_http_refine_flush.h"
 #include "ngx_http_refine_guard.h"
 #include "ngx_http_refine_identity.h"
-
-
-/* seconds, chosen at random so that browsers do not come back together */
-#define NGX_HTTP_REFINE_COLLECT_RETRY      5
-
-#define NGX_HTTP_REFINE_COLLECT_METHODS    "POST, OPTIONS"
-
-
-typedef struct {
-    ngx_http_request_t             *request;
-    ngx_http_refine_catalog_t      *catalog;
-    ngx_http_refine_ctx_t          *ctx;
-    ngx_http_refine_ticket_t       *ticket;     /* waits for Redis */
-    ngx_http_refine_beacon_t        beacon;
-} ngx_http_refine_collect_t;
 
 
 static ngx_int_t ngx_http_refine_collect_handler(ngx_http_request_t *r);
@@ -41,22 +25,6 @@ static ngx_int_t ngx_http_refine_collect_store(
 static void ngx_http_refine_collect_stored(void *data,
     ngx_http_refine_stored_e rc);
 static void ngx_http_refine_collect_cleanup(void *data);
-static ngx_int_t ngx_http_refine_collect_accept(
-    ngx_http_refine_collect_t *collect, const char *outcome);
-static ngx_int_t ngx_http_refine_collect_drop(
-    ngx_http_refine_collect_t *collect);
-static ngx_int_t ngx_http_refine_collect_done(
-    ngx_http_refine_collect_t *collect);
-static ngx_int_t ngx_http_refine_collect_refuse(
-    ngx_http_refine_collect_t *collect, ngx_uint_t status, const char *error,
-    ngx_http_refine_counter_e reason);
-static ngx_int_t ngx_http_refine_collect_fail(
-    ngx_http_refine_collect_t *collect, ngx_http_refine_stored_e rc);
-static ngx_int_t ngx_http_refine_collect_reject(
-    ngx_http_refine_collect_t *collect, ngx_uint_t status, const char *error);
-static ngx_int_t ngx_http_refine_collect_answer(
-    ngx_http_refine_collect_t *collect, ngx_uint_t status,
-    ngx_uint_t accepted);
 static ngx_int_t ngx_http_refine_collect_log(ngx_http_request_t *r);
 
 
@@ -425,198 +393,6 @@ ngx_http_refine_collect_cleanup(void *data)
         ngx_http_refine_queue_forget(collect->ticket);
         collect->ticket = NULL;
     }
-}
-
-
-/* 2xx: the visitor was active, so the cookies are renewed */
-
-static ngx_int_t
-ngx_http_refine_collect_accept(ngx_http_refine_collect_t *collect,
-    const char *outcome)
-{
-    collect->ctx->outcome = outcome;
-
-    if (ngx_http_refine_identity_renew(collect->request, collect->catalog,
-                                       collect->ctx)
-        != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_refine_collect_done(collect);
-}
-
-
-static ngx_int_t
-ngx_http_refine_collect_drop(ngx_http_refine_collect_t *collect)
-{
-    static ngx_str_t  disabled = ngx_string("disabled");
-
-    collect->ctx->outcome = "dropped";
-
-    ngx_http_refine_queue_count(collect->catalog->store,
-                                NGX_HTTP_REFINE_DROPPED_DISABLED,
-                                collect->beacon.nevents);
-
-    if (ngx_http_refine_header_add(collect->request, "X-Refine-Dropped",
-                                   &disabled)
-        != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_refine_collect_done(collect);
-}
-
-
-static ngx_int_t
-ngx_http_refine_collect_done(ngx_http_refine_collect_t *collect)
-{
-    ngx_http_refine_beacon_t  *beacon;
-
-    beacon = &collect->beacon;
-
-    if (beacon->nrejected == 0) {
-        return ngx_http_refine_answer(collect->request, NGX_HTTP_NO_CONTENT,
-                                      NULL);
-    }
-
-    return ngx_http_refine_collect_answer(collect, NGX_HTTP_OK,
-                                          beacon->total - beacon->nrejected);
-}
-
-
-/* the request as a whole */
-
-static ngx_int_t
-ngx_http_refine_collect_refuse(ngx_http_refine_collect_t *collect,
-    ngx_uint_t status, const char *error, ngx_http_refine_counter_e reason)
-{
-    ngx_int_t            rc;
-    ngx_http_request_t  *r;
-
-    static ngx_str_t  allow = ngx_string(NGX_HTTP_REFINE_COLLECT_METHODS);
-    static ngx_str_t  identity = ngx_string("identity");
-
-    r = collect->request;
-
-    ngx_http_refine_queue_count(collect->catalog->store, reason, 1);
-
-    collect->ctx->outcome = "rejected";
-    rc = NGX_OK;
-
-    if (status == NGX_HTTP_NOT_ALLOWED) {
-        rc = ngx_http_refine_header_add(r, "Allow", &allow);
-
-    } else if (status == NGX_HTTP_UNSUPPORTED_MEDIA_TYPE) {
-        rc = ngx_http_refine_header_add(r, "Accept-Encoding", &identity);
-    }
-
-    if (rc != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_refine_collect_reject(collect, status, error);
-}
-
-
-/* nothing was stored, or nobody knows: the browser keeps the events */
-
-static ngx_int_t
-ngx_http_refine_collect_fail(ngx_http_refine_collect_t *collect,
-    ngx_http_refine_stored_e rc)
-{
-    ngx_str_t   seconds;
-    ngx_uint_t  full;
-
-    full = (rc == NGX_HTTP_REFINE_FULL);
-
-    if (collect->catalog->store) {
-        ngx_http_refine_queue_count(collect->catalog->store,
-                                    full ? NGX_HTTP_REFINE_REJECTED_FULL
-                                       : NGX_HTTP_REFINE_REJECTED_UNAVAILABLE,
-                                    collect->beacon.nevents);
-    }
-
-    collect->ctx->outcome = full ? "full" : "unavailable";
-
-    seconds.len = 1;
-    seconds.data = ngx_pnalloc(collect->request->pool, 1);
-    if (seconds.data == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    seconds.data[0] = '1' + ngx_random() % NGX_HTTP_REFINE_COLLECT_RETRY;
-
-    if (ngx_http_refine_header_add(collect->request, "Retry-After", &seconds)
-        != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_refine_collect_reject(collect,
-               NGX_HTTP_SERVICE_UNAVAILABLE,
-               full ? "the queue is full, send the events again later"
-                    : "nothing can be stored now, send the events again later");
-}
-
-
-static ngx_int_t
-ngx_http_refine_collect_reject(ngx_http_refine_collect_t *collect,
-    ngx_uint_t status, const char *error)
-{
-    ngx_int_t                  rc;
-    ngx_http_refine_beacon_t  *beacon;
-
-    rc = ngx_http_discard_request_body(collect->request);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    beacon = &collect->beacon;
-
-    ngx_str_null(&beacon->error.field);
-    beacon->error.error.data = (u_char *) error;
-    beacon->error.error.len = ngx_strlen(error);
-
-    ngx_http_refine_beacon_reject(beacon, -1, &beacon->error);
-
-    return ngx_http_refine_collect_answer(collect, status, 0);
-}
-
-
-static ngx_int_t
-ngx_http_refine_collect_answer(ngx_http_refine_collect_t *collect,
-    ngx_uint_t status, ngx_uint_t accepted)
-{
-    ngx_str_t               body;
-    ngx_http_refine_buf_t   b, *rejected;
-
-    rejected = &collect->beacon.rejected;
-
-    if (ngx_http_refine_buf_init(&b, collect->request->pool,
-                                 ngx_http_refine_buf_size(rejected) + 64,
-                                 NGX_MAX_SIZE_T_VALUE)
-        != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    ngx_http_refine_buf_lit(&b, "{\"accepted\":");
-    ngx_http_refine_buf_int(&b, accepted);
-    ngx_http_refine_buf_lit(&b, ",\"rejected\":[");
-    ngx_http_refine_buf_append(&b, rejected->start,
-                               ngx_http_refine_buf_size(rejected));
-    ngx_http_refine_buf_lit(&b, "]}\n");
-
-    if (b.failed || rejected->failed) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    body.data = b.start;
-    body.len = ngx_http_refine_buf_size(&b);
-
-    return ngx_http_refine_answer(collect->request, status, &body);
 }
 
 
