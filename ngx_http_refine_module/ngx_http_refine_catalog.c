@@ -77,6 +77,11 @@ static const ngx_http_refine_option_t  ngx_http_refine_options[] = {
       ngx_http_refine_option_offset(queue.max_size),
       1000000, 1, 1000000000, "1 to 1000000000" },
 
+    { ngx_string("max_queue_bytes"), 1, ngx_http_refine_option_size,
+      ngx_http_refine_option_offset(queue.max_bytes),
+      1024 * 1024 * 1024, 64 * 1024, 1024LL * 1024 * 1024 * 1024,
+      "64k to 1024g" },
+
     { ngx_string("max_retries"), 1, ngx_http_refine_option_number,
       ngx_http_refine_option_offset(max_retries),
       3, 1, 100, "1 to 100" },
@@ -308,6 +313,9 @@ ngx_http_refine_catalog_preset(ngx_http_refine_catalog_t *catalog)
 
         } else if (option->set == ngx_http_refine_option_sec) {
             *(time_t *) p = option->preset;
+
+        } else if (option->set == ngx_http_refine_option_size) {
+            *(off_t *) p = option->preset;
 
         } else if (option->set == ngx_http_refine_option_flag) {
             *(ngx_flag_t *) p = option->preset;

@@ -106,6 +106,27 @@ ngx_http_refine_option_sec(ngx_conf_t *cf,
 
 
 char *
+ngx_http_refine_option_size(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option)
+{
+    off_t       n;
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+    n = ngx_parse_offset(&value[1]);
+
+    if (n == NGX_ERROR || n < option->low || n > option->high) {
+        return ngx_http_refine_option_invalid(cf, catalog, option, &value[1],
+                                              option->allowed);
+    }
+
+    *(off_t *) ((char *) catalog + option->offset) = n;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
 ngx_http_refine_option_flag(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option)
 {

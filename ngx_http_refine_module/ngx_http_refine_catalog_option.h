@@ -28,8 +28,8 @@ struct ngx_http_refine_option_s {
     ngx_http_refine_option_pt  set;
     size_t                     offset;
     ngx_int_t                  preset;      /* numbers, times and flags */
-    ngx_int_t                  low;
-    ngx_int_t                  high;
+    int64_t                    low;
+    int64_t                    high;
     const char                *allowed;     /* the bounds in words */
 };
 
@@ -41,6 +41,8 @@ char *ngx_http_refine_option_number(ngx_conf_t *cf,
 char *ngx_http_refine_option_msec(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
 char *ngx_http_refine_option_sec(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+char *ngx_http_refine_option_size(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
 char *ngx_http_refine_option_flag(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);

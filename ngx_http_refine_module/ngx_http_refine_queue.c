@@ -72,6 +72,8 @@ ngx_http_refine_queue_create(ngx_http_refine_queue_conf_t *conf,
     queue->dummy.fd = (ngx_socket_t) -1;
     queue->dummy.data = queue;
 
+    ngx_http_refine_queue_levels(queue);
+
     ngx_queue_init(&queue->spare);
     ngx_queue_init(&queue->failed);
     ngx_queue_init(&queue->later);

@@ -31,6 +31,7 @@ typedef struct {
     ngx_str_t                      prefix;
     ngx_http_refine_redis_conf_t   redis;
     ngx_uint_t                     max_size;        /* max_queue_size */
+    off_t                          max_bytes;       /* max_queue_bytes */
     ngx_msec_t                     claim_timeout;
     size_t                         serve_buffer;    /* bytes */
 } ngx_http_refine_queue_conf_t;
@@ -38,7 +39,7 @@ typedef struct {
 
 typedef enum {
     NGX_HTTP_REFINE_STORED = 0,
-    NGX_HTTP_REFINE_FULL,             /* max_queue_size: nothing was stored */
+    NGX_HTTP_REFINE_FULL,             /* by a limit: nothing was stored */
     NGX_HTTP_REFINE_UNAVAILABLE       /* it may or may not have been stored */
 } ngx_http_refine_stored_e;
 

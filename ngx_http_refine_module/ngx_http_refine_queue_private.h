@@ -25,6 +25,9 @@
 #define NGX_HTTP_REFINE_QUEUE_ID           48      /* of a stream, at most */
 #define NGX_HTTP_REFINE_QUEUE_SPARE        32      /* calls */
 
+/* what Redis needs for an entry beside its line: docs/operations.md, Sizing */
+#define NGX_HTTP_REFINE_QUEUE_ENTRY        64
+
 #define NGX_HTTP_REFINE_QUEUE_PLAIN        NGX_HTTP_REFINE_SCRIPT_MAX
 
 
@@ -87,6 +90,17 @@ struct ngx_http_refine_ticket_s {
 };
 
 
+/* how full the queue is, by one of its limits */
+
+typedef struct {
+    const char                       *limit;      /* the option's name */
+    const char                       *unit;
+    int64_t                           max;
+    unsigned                          full:1;     /* logged */
+    unsigned                          filling:1;  /* logged: 80 % */
+} ngx_http_refine_level_t;
+
+
 struct ngx_http_refine_queue_s {
     ngx_pool_t                       *pool;
     ngx_log_t                        *log;
@@ -122,6 +136,8 @@ struct ngx_http_refine_queue_s {
     size_t                            kept_size;
     ngx_uint_t                        nstores;    /* under way */
     ngx_msec_t                        refused_at;
+    ngx_http_refine_level_t           size;       /* max_queue_size */
+    ngx_http_refine_level_t           bytes;      /* max_queue_bytes */
 
     int64_t                           deltas[NGX_HTTP_REFINE_COUNTER_MAX];
     ngx_msec_t                        counted_at;
@@ -141,8 +157,6 @@ struct ngx_http_refine_queue_s {
     unsigned                          refused:1;  /* OOM and the like */
     unsigned                          retry:1;
     unsigned                          troubled:1; /* logged: refused */
-    unsigned                          full:1;     /* logged */
-    unsigned                          filling:1;  /* logged: 80 % */
     unsigned                          consumers:1;
     unsigned                          metrics_failed:1;
     unsigned                          exiting:1;  /* exit_at is set */
@@ -202,6 +216,15 @@ void ngx_http_refine_queue_store_destroy(ngx_http_refine_queue_t *queue);
 ngx_uint_t ngx_http_refine_queue_deltas(ngx_http_refine_queue_t *queue);
 void ngx_http_refine_queue_deltas_take(ngx_http_refine_call_t *call);
 void ngx_http_refine_queue_deltas_undo(ngx_http_refine_call_t *call);
+
+
+/* queue_level.c */
+
+void ngx_http_refine_queue_levels(ngx_http_refine_queue_t *queue);
+
+/* after a store: n is in the queue now; refused: some were, by this limit */
+void ngx_http_refine_queue_level(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_level_t *level, int64_t n, ngx_uint_t refused);
 
 
 /* queue_done.c */

@@ -24,6 +24,8 @@ static void ngx_http_refine_queue_step_args(ngx_http_refine_call_t *call,
     ngx_uint_t ntickets);
 static void ngx_http_refine_queue_stored_handler(ngx_http_refine_call_t *call,
     redisReply *reply);
+static void ngx_http_refine_queue_stored(ngx_http_refine_queue_t *queue,
+    redisReply **tail, ngx_uint_t stored, ngx_uint_t *refused);
 static ngx_uint_t ngx_http_refine_queue_stored_valid(
     ngx_http_refine_call_t *call, redisReply *reply);
 static void ngx_http_refine_queue_settle_ticket(
@@ -31,8 +33,7 @@ static void ngx_http_refine_queue_settle_ticket(
     ngx_http_refine_stored_e rc);
 static void ngx_http_refine_queue_refused(ngx_http_refine_queue_t *queue,
     redisReply *reply);
-static void ngx_http_refine_queue_accepted(ngx_http_refine_queue_t *queue,
-    ngx_uint_t stored, ngx_uint_t full, ngx_uint_t len);
+static void ngx_http_refine_queue_accepted(ngx_http_refine_queue_t *queue);
 static void ngx_http_refine_queue_fail_waiting(
     ngx_http_refine_queue_t *queue);
 
@@ -335,7 +336,7 @@ ngx_http_refine_queue_step_args(ngx_http_refine_call_t *call,
                      && ngx_current_msec - queue->counted_at
                         >= NGX_HTTP_REFINE_STORE_COUNT));
 
-    nargs = 3 + ntickets + call->n;
+    nargs = 5 + ntickets + call->n;
 
     if (deltas) {
         nargs += ngx_http_refine_queue_deltas(queue);
@@ -347,6 +348,8 @@ ngx_http_refine_queue_step_args(ngx_http_refine_call_t *call,
                                    ? queue->watch->wanted
                                    : queue->conf->max_size);
     ngx_http_refine_call_int(call, ntickets);
+    ngx_http_refine_call_int(call, queue->conf->max_bytes);
+    ngx_http_refine_call_int(call, NGX_HTTP_REFINE_QUEUE_ENTRY);
 
     for (q = ngx_queue_head(&call->tickets);
          q != ngx_queue_sentinel(&call->tickets);
@@ -492,7 +495,8 @@ static void
 ngx_http_refine_queue_stored_handler(ngx_http_refine_call_t *call,
     redisReply *reply)
 {
-    ngx_uint_t                 i, len, full, stored, valid, wanted;
+    int64_t                    code;
+    ngx_uint_t                 i, stored, valid, refused[2];
     ngx_queue_t               *q;
     ngx_http_refine_queue_t   *queue;
     ngx_http_refine_stored_e   rc;
@@ -501,10 +505,9 @@ ngx_http_refine_queue_stored_handler(ngx_http_refine_call_t *call,
     queue->nstores--;
 
     valid = ngx_http_refine_queue_stored_valid(call, reply);
-    full = 0;
     stored = 0;
-    wanted = 0;
-    len = 0;
+    refused[0] = 0;
+    refused[1] = 0;
 
     if (!valid) {
         ngx_http_refine_queue_deltas_undo(call);
@@ -521,36 +524,59 @@ ngx_http_refine_queue_stored_handler(ngx_http_refine_call_t *call,
         rc = NGX_HTTP_REFINE_UNAVAILABLE;
 
         if (valid) {
-            rc = reply->element[i]->integer ? NGX_HTTP_REFINE_STORED
-                                            : NGX_HTTP_REFINE_FULL;
-        }
+            code = reply->element[i]->integer;
+            rc = code > 0 ? NGX_HTTP_REFINE_STORED : NGX_HTTP_REFINE_FULL;
 
-        stored += (rc == NGX_HTTP_REFINE_STORED);
-        full += (rc == NGX_HTTP_REFINE_FULL);
+            stored += (code > 0);
+            refused[0] += (code == 0);
+            refused[1] += (code < 0);
+        }
 
         ngx_http_refine_queue_settle_ticket(queue,
                      ngx_queue_data(q, ngx_http_refine_ticket_t, queue), rc);
     }
 
-    if (valid) {
-        len = (ngx_uint_t) reply->element[i]->integer;
-
-        wanted = stored && queue->watch
-                 && reply->element[i + 1]->integer
-                    >= (int64_t) queue->watch->wanted;
-    }
-
     ngx_http_refine_call_free(call);
 
     if (valid) {
-        ngx_http_refine_queue_accepted(queue, stored, full, len);
+        ngx_http_refine_queue_stored(queue, &reply->element[i], stored,
+                                     refused);
+    }
+
+    ngx_http_refine_queue_arm(queue);
+}
+
+
+/* tail: what follows the groups' answers in the reply */
+
+static void
+ngx_http_refine_queue_stored(ngx_http_refine_queue_t *queue,
+    redisReply **tail, ngx_uint_t stored, ngx_uint_t *refused)
+{
+    ngx_uint_t  wanted;
+
+    wanted = stored && queue->watch
+             && tail[1]->integer >= (int64_t) queue->watch->wanted;
+
+    if (stored) {
+        ngx_http_refine_queue_accepted(queue);
+    }
+
+    ngx_http_refine_queue_level(queue, &queue->size, tail[0]->integer,
+                                refused[0]);
+    ngx_http_refine_queue_level(queue, &queue->bytes, tail[2]->integer,
+                                refused[1]);
+
+    if (!queue->refused
+        && (!ngx_queue_empty(&queue->kept)
+            || !ngx_queue_empty(&queue->returned)))
+    {
+        ngx_post_event(&queue->flush, &ngx_posted_events);
     }
 
     if (wanted) {
         queue->watch->notify(queue->watch->data);
     }
-
-    ngx_http_refine_queue_arm(queue);
 }
 
 
@@ -574,7 +600,7 @@ ngx_http_refine_queue_stored_valid(ngx_http_refine_call_t *call,
         i++;
     }
 
-    if (reply->elements != i + 2) {
+    if (reply->elements != i + 3) {
         return 0;
     }
 
@@ -645,58 +671,17 @@ ngx_http_refine_queue_refused(ngx_http_refine_queue_t *queue,
 
 
 static void
-ngx_http_refine_queue_accepted(ngx_http_refine_queue_t *queue,
-    ngx_uint_t stored, ngx_uint_t full, ngx_uint_t len)
+ngx_http_refine_queue_accepted(ngx_http_refine_queue_t *queue)
 {
-    ngx_str_t   *catalog;
-    ngx_uint_t   max;
+    queue->refused = 0;
 
-    max = queue->conf->max_size;
-    catalog = &queue->conf->catalog;
-
-    if (stored) {
-        queue->refused = 0;
-
-        if (queue->troubled
-            && ngx_current_msec - queue->refused_at
-               >= NGX_HTTP_REFINE_STORE_CALM)
-        {
-            queue->troubled = 0;
-            ngx_log_error(NGX_LOG_WARN, queue->log, 0,
-                          "refine: redis stores events of catalog \"%V\" "
-                          "again", catalog);
-        }
-    }
-
-    if (full && !queue->full) {
-        queue->full = 1;
-        ngx_log_error(NGX_LOG_ERR, queue->log, 0,
-                      "refine: queue of catalog \"%V\" is full: %ui of "
-                      "max_queue_size %ui, new events are refused",
-                      catalog, len, max);
-
-    } else if (queue->full && len < max - max / 10) {
-        queue->full = 0;
-        ngx_log_error(NGX_LOG_WARN, queue->log, 0,
-                      "refine: queue of catalog \"%V\" is not full any more: "
-                      "%ui", catalog, len);
-    }
-
-    if (!queue->filling && len >= max - max / 5) {
-        queue->filling = 1;
-        ngx_log_error(NGX_LOG_WARN, queue->log, 0,
-                      "refine: queue of catalog \"%V\" holds %ui events, "
-                      "80%% of max_queue_size", catalog, len);
-
-    } else if (queue->filling && len < max - max / 5 * 2) {
-        queue->filling = 0;
-    }
-
-    if (!queue->refused
-        && (!ngx_queue_empty(&queue->kept)
-            || !ngx_queue_empty(&queue->returned)))
+    if (queue->troubled
+        && ngx_current_msec - queue->refused_at >= NGX_HTTP_REFINE_STORE_CALM)
     {
-        ngx_post_event(&queue->flush, &ngx_posted_events);
+        queue->troubled = 0;
+        ngx_log_error(NGX_LOG_WARN, queue->log, 0,
+                      "refine: redis stores events of catalog \"%V\" again",
+                      &queue->conf->catalog);
     }
 }
 

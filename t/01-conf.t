@@ -21,6 +21,8 @@ my @ranges = (
      [0, 10001, -1, '1k', '5.0', 'x', '99999999999999999999']],
     ['max_in_flight', '1 to 256', [1, 256], [0, 257]],
     ['max_queue_size', '1 to 1000000000', [1, 1000000000], [0, 1000000001]],
+    ['max_queue_bytes', '64k to 1024g', ['64k', '65536', '1G', '1024g'],
+     ['63k', '1025g', '1t', '0', '-1m', '1.5g', '']],
     ['max_retries', '1 to 100', [1, 100], [0, 101]],
     ['queue_timeout', '10ms to 60s', ['10ms', '1m'], ['9ms', '61s', 0, '2x']],
     ['flush_interval', '10ms to 1h', ['10ms', '1h'], ['9ms', '3601s', '']],
@@ -248,10 +250,11 @@ block_bad('batch_size { }', 'unexpected "{"');
 
 my $known = 'organization_id, catalog_id, api_key, endpoint, enabled, queue, '
             . 'queue_timeout, batch_size, flush_interval, max_in_flight, '
-            . 'max_queue_size, max_retries, claim_timeout, session_timeout, '
-            . 'visitor_cookie, session_cookie, cookie_secure, user_id, '
-            . 'anonymize_ip, connect_timeout, send_timeout, read_timeout, '
-            . 'delivery_timeout, ssl_verify, ssl_trusted_certificate, ssl_name';
+            . 'max_queue_size, max_queue_bytes, max_retries, claim_timeout, '
+            . 'session_timeout, visitor_cookie, session_cookie, cookie_secure, '
+            . 'user_id, anonymize_ip, connect_timeout, send_timeout, '
+            . 'read_timeout, delivery_timeout, ssl_verify, '
+            . 'ssl_trusted_certificate, ssl_name';
 
 block_bad("$_ x;",
           qq{unknown option "$_" in refine_catalog "shop", allowed: $known})
@@ -347,6 +350,7 @@ unknown option "flush_intervall" in refine_catalog "shop", allowed: organization
         flush_interval    5s;
         max_in_flight     4;
         max_queue_size    1000000;
+        max_queue_bytes   1g;
         max_retries       3;
         claim_timeout     90s;
         session_timeout   30m;

@@ -240,7 +240,7 @@ GET /t
 --- check
 back();
 my ($connection) = map { $_->[0] } (peer_seen('store'))[-1];
-peer_set(store => rows(":1\r\n", ":1\r\n", ":0\r\n") . "+OK\r\n");
+peer_set(store => rows(":1\r\n", ":1\r\n", ":0\r\n", ":9\r\n") . "+OK\r\n");
 is(try_one(), 204, 'its own reply counts');
 peer_set();
 back();

@@ -50,8 +50,9 @@ def usual(name, args):
         return bulk(hashlib.sha1(args[2]).hexdigest())
     if name == "store":
         groups = int(args[7])
-        stored = sum(int(n) for n in args[8:8 + groups])
-        return array(*[number(1)] * groups, number(stored), number(0))
+        stored = sum(len(types) for types in args[10:10 + groups])
+        return array(*[number(1)] * groups, number(stored), number(0),
+                     number(0))
     if name == "claim":
         return array(number(0), number(0))
     if name == "xautoclaim":
