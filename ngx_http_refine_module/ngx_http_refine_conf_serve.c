@@ -5,8 +5,9 @@
 #include "ngx_http_refine_conf.h"
 
 
-#define NGX_HTTP_REFINE_CONF_QUOTE      (size_t) 256
-#define NGX_HTTP_REFINE_CONF_MAX_TOTAL  9007199254740991LL      /* 2^53 - 1 */
+#define NGX_HTTP_REFINE_CONF_QUOTE       (size_t) 256
+#define NGX_HTTP_REFINE_CONF_MAX_TOTAL   9007199254740991LL     /* 2^53 - 1 */
+#define NGX_HTTP_REFINE_CONF_MAX_LENGTH  (8 * 1024 * 1024)
 
 
 typedef struct {
@@ -28,7 +29,12 @@ static ngx_int_t ngx_http_refine_conf_serve_texts(ngx_conf_t *cf,
 static const ngx_http_refine_preset_t *ngx_http_refine_conf_preset(
     ngx_conf_t *cf, ngx_str_t *type);
 static ngx_int_t ngx_http_refine_conf_parameter(ngx_conf_t *cf,
-    ngx_str_t *value, ngx_str_t *texts, ngx_uint_t *seen);
+    ngx_http_refine_serve_conf_t *serve, ngx_str_t *value, ngx_str_t *texts,
+    ngx_uint_t *seen);
+static ngx_int_t ngx_http_refine_conf_duplicate(ngx_conf_t *cf,
+    ngx_str_t *value);
+static ngx_int_t ngx_http_refine_conf_max_length(ngx_conf_t *cf,
+    ngx_http_refine_serve_conf_t *serve, ngx_str_t *value);
 static ngx_int_t ngx_http_refine_conf_value(ngx_conf_t *cf,
     ngx_http_refine_serve_conf_t *serve, ngx_uint_t i, ngx_str_t *text,
     ngx_http_refine_selectors_t *selectors);
@@ -168,11 +174,15 @@ ngx_http_refine_conf_serve_texts(ngx_conf_t *cf,
     }
 
     for (i = 2; i < cf->args->nelts; i++) {
-        if (ngx_http_refine_conf_parameter(cf, &value[i], texts, &seen)
+        if (ngx_http_refine_conf_parameter(cf, serve, &value[i], texts, &seen)
             != NGX_OK)
         {
             return NGX_ERROR;
         }
+    }
+
+    if (serve->max_length == 0) {
+        serve->max_length = NGX_HTTP_REFINE_CONF_MAX_LENGTH;
     }
 
     /* the first three are what makes a serve */
@@ -213,11 +223,16 @@ ngx_http_refine_conf_preset(ngx_conf_t *cf, ngx_str_t *type)
 
 
 static ngx_int_t
-ngx_http_refine_conf_parameter(ngx_conf_t *cf, ngx_str_t *value,
-    ngx_str_t *texts, ngx_uint_t *seen)
+ngx_http_refine_conf_parameter(ngx_conf_t *cf,
+    ngx_http_refine_serve_conf_t *serve, ngx_str_t *value, ngx_str_t *texts,
+    ngx_uint_t *seen)
 {
     ngx_uint_t        i;
     const ngx_str_t  *name;
+
+    if (value->len >= 11 && ngx_strncmp(value->data, "max_length=", 11) == 0) {
+        return ngx_http_refine_conf_max_length(cf, serve, value);
+    }
 
     for (i = 0; i < NGX_HTTP_REFINE_SERVE_VALUES; i++) {
 
@@ -230,10 +245,7 @@ ngx_http_refine_conf_parameter(ngx_conf_t *cf, ngx_str_t *value,
         }
 
         if (*seen & ((ngx_uint_t) 1 << i)) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "duplicate parameter \"%V\" of "
-                               "\"refine_serve\"", value);
-            return NGX_ERROR;
+            return ngx_http_refine_conf_duplicate(cf, value);
         }
 
         *seen |= (ngx_uint_t) 1 << i;
@@ -246,10 +258,51 @@ ngx_http_refine_conf_parameter(ngx_conf_t *cf, ngx_str_t *value,
 
     ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                        "unknown parameter \"%V\" of \"refine_serve\", allowed: "
-                       "surface=, source=, items=, total=, query= and anchor=",
+                       "surface=, source=, items=, total=, query=, anchor= "
+                       "and max_length=", value);
+
+    return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_refine_conf_duplicate(ngx_conf_t *cf, ngx_str_t *value)
+{
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "duplicate parameter \"%V\" of \"refine_serve\"",
                        value);
 
     return NGX_ERROR;
+}
+
+
+static ngx_int_t
+ngx_http_refine_conf_max_length(ngx_conf_t *cf,
+    ngx_http_refine_serve_conf_t *serve, ngx_str_t *value)
+{
+    off_t      size;
+    ngx_str_t  text;
+
+    if (serve->max_length) {
+        return ngx_http_refine_conf_duplicate(cf, value);
+    }
+
+    text.data = value->data + sizeof("max_length=") - 1;
+    text.len = value->len - (sizeof("max_length=") - 1);
+
+    size = ngx_parse_offset(&text);
+
+    if (size < 1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid value \"%V\" of \"max_length=\" in "
+                           "\"refine_serve\", allowed: a size from 1 on, such "
+                           "as 512k or 8m", &text);
+        return NGX_ERROR;
+    }
+
+    serve->max_length = size;
+
+    return NGX_OK;
 }
 
 

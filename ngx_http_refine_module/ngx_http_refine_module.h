@@ -139,6 +139,8 @@ typedef struct {
      */
     ngx_http_refine_path_set_t    *paths;
     ngx_uint_t                     selectors[NGX_HTTP_REFINE_SERVE_VALUES];
+
+    off_t                          max_length;  /* of a body that is read */
 } ngx_http_refine_serve_conf_t;
 
 

@@ -20,9 +20,9 @@ static ngx_str_t  ngx_http_refine_serve_name =
 
 ngx_int_t
 ngx_http_refine_serve_test(ngx_http_request_t *r,
-    ngx_http_refine_catalog_t *catalog, ngx_http_refine_counter_e *reason)
+    ngx_http_refine_loc_conf_t *conf, ngx_http_refine_counter_e *reason)
 {
-    if (!catalog->enabled) {
+    if (!conf->catalog->enabled) {
         *reason = NGX_HTTP_REFINE_SKIPPED_DISABLED;
         return NGX_DECLINED;
     }
@@ -49,7 +49,7 @@ ngx_http_refine_serve_test(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    if (r->headers_out.content_length_n > NGX_HTTP_REFINE_SERVE_MAX_LENGTH) {
+    if (r->headers_out.content_length_n > conf->serve->max_length) {
         *reason = NGX_HTTP_REFINE_SKIPPED_TOO_LARGE;
         return NGX_DECLINED;
     }

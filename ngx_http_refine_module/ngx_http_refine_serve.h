@@ -12,16 +12,12 @@
 #include "ngx_http_refine_module.h"
 
 
-/* bytes of body that are read; a response that is longer is not logged */
-#define NGX_HTTP_REFINE_SERVE_MAX_LENGTH  (8 * 1024 * 1024)
-
-
 /*
  * Whether the response whose header is about to be sent is logged: NGX_OK, or
- * NGX_DECLINED with the reason to count.
+ * NGX_DECLINED with the reason to count.  The location has a serve.
  */
 ngx_int_t ngx_http_refine_serve_test(ngx_http_request_t *r,
-    ngx_http_refine_catalog_t *catalog, ngx_http_refine_counter_e *reason);
+    ngx_http_refine_loc_conf_t *conf, ngx_http_refine_counter_e *reason);
 
 /* ctx->serve_id, a UUIDv7 made on first use */
 ngx_int_t ngx_http_refine_serve_id(ngx_http_request_t *r,

@@ -55,7 +55,7 @@ ngx_http_refine_tap_header_filter(ngx_http_request_t *r)
 
     tap = NULL;
 
-    if (ngx_http_refine_serve_test(r, conf->catalog, &reason) == NGX_OK) {
+    if (ngx_http_refine_serve_test(r, conf, &reason) == NGX_OK) {
         tap = ngx_http_refine_tap_start(r, conf);
 
         if (tap == NULL) {
@@ -238,7 +238,7 @@ ngx_http_refine_tap_buf(ngx_http_refine_tap_t *tap, ngx_buf_t *b)
 
     tap->length += size;
 
-    if (tap->length > NGX_HTTP_REFINE_SERVE_MAX_LENGTH) {
+    if (tap->length > tap->values.conf->max_length) {
         ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_TOO_LARGE);
         return;
     }

@@ -95,6 +95,7 @@ conf_good("refine_serve $_", serve($_)) for
     'search surface=a source=b items=json:hits[] total=json:total query=$arg_s '
     . 'anchor=$arg_a', 'search total= query= anchor=', 'search total=0',
     'search total=9007199254740991',
+    'search max_length=1', 'search max_length=512k', 'search max_length=2g',
     'search "query=$arg_a $arg_b"', 'search query=${arg_q}',
     'search surface=' . 'x' x 64, 'search query=' . 'x' x 1024;
 
@@ -109,6 +110,12 @@ for ([surface => 'x' x 65], [surface => "a\tb"], [source => 'x' x 65],
     conf_bad("$name=$value", serve("search '$name=$value'"),
              'invalid value "' . shown($value) . qq{" of "$name=" in }
              . qq{"refine_serve", allowed: $allowed{$name}});
+}
+
+for ('', '0', '-1', '1.5', '1x', 'm', '9' x 30) {
+    conf_bad("max_length=$_", serve("search 'max_length=$_'"),
+             qq{invalid value "$_" of "max_length=" in "refine_serve", }
+             . 'allowed: a size from 1 on, such as 512k or 8m');
 }
 
 for (['items', 'surface'], ['items surface=a', 'source'],
@@ -142,15 +149,17 @@ for ('searches', 'off x=y', 'Search', 'surface=a') {
 
 for ('id=json:serveId', 'offset=$arg_o', 'filters=json:f', 'sort=$arg_s',
      'metadata.a=b', 'format=algolia', 'if=$arg_x', 'cacheable=on',
-     'max_length=1m', 'surface', 'Surface=a', 'x=y', '=', 'surfaces=a')
+     'max_length', 'surface', 'Surface=a', 'x=y', '=', 'surfaces=a')
 {
     conf_bad("refine_serve search $_", serve("search '$_'"),
              qq{unknown parameter "$_" of "refine_serve", allowed: surface=, }
-             . 'source=, items=, total=, query= and anchor=');
+             . 'source=, items=, total=, query=, anchor= and max_length=');
 }
 
 conf_bad('a parameter twice', serve('search query=a query=b'),
          'duplicate parameter "query=b" of "refine_serve"');
+conf_bad('max_length twice', serve('search max_length=1 max_length=2'),
+         'duplicate parameter "max_length=2" of "refine_serve"');
 conf_bad('refine_serve twice', serve('search; refine_serve search'),
          '"refine_serve" directive is duplicate');
 conf_bad('refine_serve without a type', serve(''),
