@@ -107,6 +107,16 @@ static const ngx_http_refine_option_t  ngx_http_refine_options[] = {
     { ngx_string("user_id"), 1, ngx_http_refine_option_complex,
       ngx_http_refine_option_offset(user_id), 0, 0, 0, NULL },
 
+    { ngx_string("consent"), 1, ngx_http_refine_option_choice,
+      ngx_http_refine_option_offset(consent), 0, 0, 0,
+      "granted, 1, denied, 0, pending" },
+
+    { ngx_string("require_consent"), 1, ngx_http_refine_option_flag,
+      ngx_http_refine_option_offset(require_consent), 0, 0, 1, NULL },
+
+    { ngx_string("bot"), 1, ngx_http_refine_option_choice,
+      ngx_http_refine_option_offset(bot), 0, 0, 0, "1, 0" },
+
     { ngx_string("anonymize_ip"), 1, ngx_http_refine_option_flag,
       ngx_http_refine_option_offset(anonymize_ip), 1, 0, 1, NULL },
 

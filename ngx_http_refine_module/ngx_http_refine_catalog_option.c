@@ -30,6 +30,8 @@ static char *ngx_http_refine_option_invalid(ngx_conf_t *cf,
     ngx_str_t *value, const char *allowed);
 static ngx_int_t ngx_http_refine_option_printable(ngx_str_t *text,
     const char *except);
+static ngx_uint_t ngx_http_refine_option_listed(const char *words,
+    ngx_str_t *word);
 static char *ngx_http_refine_option_bad_queue(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
 static ngx_int_t ngx_http_refine_option_db(ngx_str_t *tail, ngx_uint_t *db);
@@ -215,6 +217,62 @@ ngx_http_refine_option_complex(ngx_conf_t *cf,
 
     return (ngx_http_compile_complex_value(&ccv) == NGX_OK) ? NGX_CONF_OK
                                                             : NGX_CONF_ERROR;
+}
+
+
+/* text without variables is always the same, so it has to be one that counts */
+
+char *
+ngx_http_refine_option_choice(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option)
+{
+    char                      *rv;
+    u_char                     allowed[128];
+    ngx_str_t                 *value;
+    ngx_http_complex_value_t  *cv;
+
+    rv = ngx_http_refine_option_complex(cf, catalog, option);
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    value = cf->args->elts;
+    cv = *(ngx_http_complex_value_t **) ((char *) catalog + option->offset);
+
+    if (cv->lengths == NULL
+        && !ngx_http_refine_option_listed(option->allowed, &cv->value))
+    {
+        *ngx_snprintf(allowed, sizeof(allowed) - 1,
+                      "%s, or text with variables", option->allowed) = '\0';
+
+        return ngx_http_refine_option_invalid(cf, catalog, option, &value[1],
+                                              (char *) allowed);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/* words: separated by ", " */
+
+static ngx_uint_t
+ngx_http_refine_option_listed(const char *words, ngx_str_t *word)
+{
+    size_t  len;
+
+    for ( ;; ) {
+        len = strcspn(words, ",");
+
+        if (len == word->len && ngx_memcmp(words, word->data, len) == 0) {
+            return 1;
+        }
+
+        if (words[len] == '\0') {
+            return 0;
+        }
+
+        words += len + 2;
+    }
 }
 
 

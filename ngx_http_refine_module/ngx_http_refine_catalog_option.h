@@ -30,7 +30,7 @@ struct ngx_http_refine_option_s {
     ngx_int_t                  preset;      /* numbers, times and flags */
     int64_t                    low;
     int64_t                    high;
-    const char                *allowed;     /* the bounds in words */
+    const char                *allowed;     /* the bounds in words, or words */
 };
 
 
@@ -53,6 +53,8 @@ char *ngx_http_refine_option_text(ngx_conf_t *cf,
 char *ngx_http_refine_option_id(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
 char *ngx_http_refine_option_complex(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+char *ngx_http_refine_option_choice(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
 char *ngx_http_refine_option_key(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);

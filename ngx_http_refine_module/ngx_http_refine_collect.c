@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_http_refine_answer.h"
 #include "ngx_http_refine_collect_core.h"
+#include "ngx_http_refine_consent.h"
 #include "ngx_http_refine_flush.h"
 #include "ngx_http_refine_guard.h"
 #include "ngx_http_refine_identity.h"
@@ -254,6 +255,8 @@ ngx_http_refine_collect_read(ngx_http_refine_collect_t *collect)
 static ngx_int_t
 ngx_http_refine_collect_check(ngx_http_refine_collect_t *collect)
 {
+    ngx_int_t                     consent;
+    ngx_uint_t                    drop;
     ngx_http_request_t           *r;
     ngx_http_refine_beacon_t     *beacon;
     ngx_http_refine_catalog_t    *catalog;
@@ -262,6 +265,13 @@ ngx_http_refine_collect_check(ngx_http_refine_collect_t *collect)
     r = collect->request;
     beacon = &collect->beacon;
     catalog = collect->catalog;
+
+    consent = ngx_http_refine_consent_settle(r, catalog, collect->ctx);
+    if (consent == NGX_ERROR) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    drop = (!catalog->enabled || consent == NGX_HTTP_REFINE_CONSENT_DENIED);
 
     /* a subrequest, as of mirror, has no answer that could set a cookie */
 
@@ -273,9 +283,10 @@ ngx_http_refine_collect_check(ngx_http_refine_collect_t *collect)
     }
 
     env.sent_at = beacon->sent_at;
+    collect->bot = env.bot;
 
     if (ngx_http_refine_beacon_check(beacon, r->pool, &env, catalog->store,
-                                     catalog->enabled ? catalog->zone : NULL)
+                                     drop ? NULL : catalog->zone)
         != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -288,7 +299,7 @@ ngx_http_refine_collect_check(ngx_http_refine_collect_t *collect)
                                               0);
     }
 
-    if (!catalog->enabled) {
+    if (drop) {
         return ngx_http_refine_collect_drop(collect);
     }
 

@@ -27,7 +27,10 @@ ngx_http_refine_collect_accept(ngx_http_refine_collect_t *collect,
 
     if (ngx_http_refine_identity_renew(collect->request, collect->catalog,
                                        collect->ctx)
-        != NGX_OK)
+        != NGX_OK
+        || ngx_http_refine_identity_tell(collect->request, collect->catalog,
+                                         collect->ctx, collect->bot)
+           != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -39,17 +42,28 @@ ngx_http_refine_collect_accept(ngx_http_refine_collect_t *collect,
 ngx_int_t
 ngx_http_refine_collect_drop(ngx_http_refine_collect_t *collect)
 {
+    ngx_uint_t                  enabled;
+    ngx_http_refine_catalog_t  *catalog;
+
     static ngx_str_t  disabled = ngx_string("disabled");
+    static ngx_str_t  consent = ngx_string("consent");
 
     collect->ctx->outcome = "dropped";
 
-    ngx_http_refine_queue_count(collect->catalog->store,
-                                NGX_HTTP_REFINE_DROPPED_DISABLED,
+    catalog = collect->catalog;
+    enabled = catalog->enabled;
+
+    ngx_http_refine_queue_count(catalog->store,
+                                enabled ? NGX_HTTP_REFINE_DROPPED_CONSENT
+                                        : NGX_HTTP_REFINE_DROPPED_DISABLED,
                                 collect->beacon.nevents);
 
     if (ngx_http_refine_header_add(collect->request, "X-Refine-Dropped",
-                                   &disabled)
-        != NGX_OK)
+                                   enabled ? &consent : &disabled)
+        != NGX_OK
+        || (enabled && ngx_http_refine_identity_expire(collect->request,
+                                                       catalog)
+                       != NGX_OK))
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -22,6 +22,7 @@ typedef struct {
     ngx_http_refine_catalog_t      *catalog;
     ngx_http_refine_ctx_t          *ctx;
     ngx_http_refine_ticket_t       *ticket;     /* waits for Redis */
+    ngx_uint_t                      bot;
     ngx_http_refine_beacon_t        beacon;
 } ngx_http_refine_collect_t;
 

@@ -61,6 +61,7 @@
     row(SKIPPED_ENCODING,      "skipped",  "encoding")                        \
     row(SKIPPED_CACHEABLE,     "skipped",  "cacheable")                       \
     row(SKIPPED_ABORTED,       "skipped",  "aborted")                         \
+    row(SKIPPED_CONSENT,       "skipped",  "consent")                         \
     row(SKIPPED_DISABLED,      "skipped",  "disabled")                        \
     row(SKIPPED_SERVE_BUFFER,  "skipped",  "serve_buffer")                    \
     row(SKIPPED_QUEUE_FULL,    "skipped",  "queue_full")                      \

@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_http_refine_consent.h"
 #include "ngx_http_refine_id.h"
 #include "ngx_http_refine_identity.h"
 
@@ -12,13 +13,17 @@ static void ngx_http_refine_identity_cookie(ngx_http_request_t *r,
 static ngx_int_t ngx_http_refine_identity_new(ngx_http_request_t *r,
     ngx_http_refine_cookie_t *cookie, u_char kind, ngx_str_t *id);
 static ngx_int_t ngx_http_refine_identity_set(ngx_http_request_t *r,
-    ngx_http_refine_cookie_t *cookie, ngx_str_t *id, ngx_uint_t secure);
+    ngx_http_refine_cookie_t *cookie, ngx_str_t *id, time_t lifetime,
+    ngx_uint_t secure);
+static ngx_int_t ngx_http_refine_identity_unset(ngx_http_request_t *r,
+    ngx_http_refine_cookie_t *cookie, ngx_uint_t secure);
 static ngx_uint_t ngx_http_refine_identity_secure(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog);
+static ngx_int_t ngx_http_refine_identity_person(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx,
+    ngx_http_refine_event_env_t *env);
 static ngx_int_t ngx_http_refine_identity_ip(ngx_http_request_t *r,
     ngx_uint_t anonymize, ngx_str_t *ip);
-static ngx_uint_t ngx_http_refine_identity_prefetch(ngx_http_request_t *r,
-    const char *name);
 
 
 ngx_http_refine_ctx_t *
@@ -127,6 +132,14 @@ ngx_int_t
 ngx_http_refine_identity_mint(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx)
 {
+    ngx_int_t  consent;
+
+    consent = ngx_http_refine_consent_settle(r, catalog, ctx);
+
+    if (consent != NGX_HTTP_REFINE_CONSENT_GRANTED) {
+        return consent == NGX_ERROR ? NGX_ERROR : NGX_OK;
+    }
+
     if (ngx_http_refine_identity_read(r, catalog, ctx) != NGX_OK
         || ngx_http_refine_identity_new(r, &catalog->visitor, 'v',
                                         &ctx->visitor_id)
@@ -172,15 +185,46 @@ ngx_int_t
 ngx_http_refine_identity_renew(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx)
 {
+    ngx_int_t   consent;
     ngx_uint_t  secure;
+
+    consent = ngx_http_refine_consent_settle(r, catalog, ctx);
+
+    if (consent != NGX_HTTP_REFINE_CONSENT_GRANTED) {
+        return consent == NGX_ERROR ? NGX_ERROR : NGX_OK;
+    }
 
     secure = ngx_http_refine_identity_secure(r, catalog);
 
     if (ngx_http_refine_identity_set(r, &catalog->visitor, &ctx->visitor_id,
-                                     secure)
+                                     catalog->visitor.lifetime, secure)
         != NGX_OK
         || ngx_http_refine_identity_set(r, &catalog->session,
-                                        &ctx->session_id, secure)
+                                        &ctx->session_id,
+                                        catalog->session.lifetime, secure)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_refine_identity_expire(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog)
+{
+    ngx_uint_t  secure;
+
+    if (r != r->main) {
+        return NGX_OK;
+    }
+
+    secure = ngx_http_refine_identity_secure(r, catalog);
+
+    if (ngx_http_refine_identity_unset(r, &catalog->visitor, secure) != NGX_OK
+        || ngx_http_refine_identity_unset(r, &catalog->session, secure)
            != NGX_OK)
     {
         return NGX_ERROR;
@@ -191,14 +235,33 @@ ngx_http_refine_identity_renew(ngx_http_request_t *r,
 
 
 static ngx_int_t
+ngx_http_refine_identity_unset(ngx_http_request_t *r,
+    ngx_http_refine_cookie_t *cookie, ngx_uint_t secure)
+{
+    ngx_str_t  value;
+
+    static ngx_str_t  empty = ngx_string("");
+
+    if (cookie->name.len == 0
+        || ngx_http_refine_cookie(r, &cookie->name, &value) != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    return ngx_http_refine_identity_set(r, cookie, &empty, 0, secure);
+}
+
+
+static ngx_int_t
 ngx_http_refine_identity_set(ngx_http_request_t *r,
-    ngx_http_refine_cookie_t *cookie, ngx_str_t *id, ngx_uint_t secure)
+    ngx_http_refine_cookie_t *cookie, ngx_str_t *id, time_t lifetime,
+    ngx_uint_t secure)
 {
     u_char     *p;
     size_t      len;
     ngx_str_t   value;
 
-    if (cookie->name.len == 0 || id->len == 0) {
+    if (cookie->name.len == 0 || (id->len == 0 && lifetime)) {
         return NGX_OK;
     }
 
@@ -215,7 +278,7 @@ ngx_http_refine_identity_set(ngx_http_request_t *r,
     p = ngx_cpymem(value.data, cookie->name.data, cookie->name.len);
     *p++ = '=';
     p = ngx_cpymem(p, id->data, id->len);
-    p = ngx_sprintf(p, "; Max-Age=%T", cookie->lifetime);
+    p = ngx_sprintf(p, "; Max-Age=%T", lifetime);
 
     if (cookie->domain.len) {
         p = ngx_cpymem(p, "; Domain=", sizeof("; Domain=") - 1);
@@ -274,16 +337,20 @@ ngx_int_t
 ngx_http_refine_identity_env(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_event_env_t *env)
 {
+    ngx_int_t               consent;
+    ngx_str_t               bot;
     ngx_time_t             *tp;
     ngx_http_refine_ctx_t  *ctx;
 
     ngx_memzero(env, sizeof(ngx_http_refine_event_env_t));
 
     ctx = ngx_http_refine_ctx_get(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
 
-    if (ctx == NULL
-        || ngx_http_refine_identity_read(r, catalog, ctx) != NGX_OK)
-    {
+    consent = ngx_http_refine_consent_settle(r, catalog, ctx);
+    if (consent == NGX_ERROR) {
         return NGX_ERROR;
     }
 
@@ -291,6 +358,41 @@ ngx_http_refine_identity_env(ngx_http_request_t *r,
 
     env->now = (uint64_t) tp->sec * 1000 + tp->msec;
     env->types = (1 << NGX_HTTP_REFINE_EVENT_TYPES) - 1;
+
+    if (catalog->bot) {
+        if (ngx_http_complex_value(r, catalog->bot, &bot) != NGX_OK) {
+            return NGX_ERROR;
+        }
+
+        env->bot = (bot.len && !(bot.len == 1 && bot.data[0] == '0'));
+    }
+
+    if (ngx_http_refine_consent_signals(r, ctx)
+        & NGX_HTTP_REFINE_SIGNAL_PREFETCH)
+    {
+        env->prefetch = 1;
+    }
+
+    /* who it was is not even looked at where it must not be stored */
+
+    if (consent != NGX_HTTP_REFINE_CONSENT_GRANTED) {
+        env->anonymous = 1;
+        return NGX_OK;
+    }
+
+    return ngx_http_refine_identity_person(r, catalog, ctx, env);
+}
+
+
+static ngx_int_t
+ngx_http_refine_identity_person(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx,
+    ngx_http_refine_event_env_t *env)
+{
+    if (ngx_http_refine_identity_read(r, catalog, ctx) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
     env->visitor_id = ctx->visitor_id;
     env->session_id = ctx->session_id;
 
@@ -309,12 +411,6 @@ ngx_http_refine_identity_env(ngx_http_request_t *r,
 
     if (r->headers_in.user_agent) {
         env->user_agent = r->headers_in.user_agent->value;
-    }
-
-    if (ngx_http_refine_identity_prefetch(r, "sec-purpose")
-        || ngx_http_refine_identity_prefetch(r, "purpose"))
-    {
-        env->prefetch = 1;
     }
 
     return NGX_OK;
@@ -389,17 +485,35 @@ ngx_http_refine_identity_ip(ngx_http_request_t *r, ngx_uint_t anonymize,
 }
 
 
-static ngx_uint_t
-ngx_http_refine_identity_prefetch(ngx_http_request_t *r, const char *name)
+ngx_int_t
+ngx_http_refine_identity_tell(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx,
+    ngx_uint_t bot)
 {
-    ngx_table_elt_t  *h;
+    ngx_int_t  consent;
+    ngx_str_t  reason;
 
-    h = ngx_http_refine_header_find(r, name);
+    static ngx_str_t  one = ngx_string("1");
 
-    return h
-           && ngx_strlcasestrn(h->value.data, h->value.data + h->value.len,
-                               (u_char *) "prefetch", sizeof("prefetch") - 2)
-              != NULL;
+    consent = ngx_http_refine_consent_settle(r, catalog, ctx);
+    if (consent == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    ngx_http_refine_consent_reason(consent, &reason);
+
+    if (reason.len
+        && ngx_http_refine_header_add(r, "X-Refine-Anonymous", &reason)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (bot && ngx_http_refine_header_add(r, "X-Refine-Bot", &one) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

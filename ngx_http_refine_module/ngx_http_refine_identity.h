@@ -26,8 +26,9 @@ ngx_int_t ngx_http_refine_identity_read(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx);
 
 /*
- * Fills in env: now, ids, user id, anonymized address, user agent, prefetch,
- * with texts from r->pool; types = all, sent_at = 0.
+ * Fills in env: now, bot, prefetch, and where consent is granted ids, user id,
+ * anonymized address, user agent, with texts from r->pool; else anonymous.
+ * types = all, sent_at = 0.  It settles the consent: consent.h.
  */
 ngx_int_t ngx_http_refine_identity_env(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_event_env_t *env);
@@ -35,7 +36,8 @@ ngx_int_t ngx_http_refine_identity_env(ngx_http_request_t *r,
 /*
  * For collect: mints into the context what no valid cookie gave; to be called
  * before ngx_http_refine_identity_env().  No header is set: whether the
- * answer may carry cookies is known only once the events are stored.
+ * answer may carry cookies is known only once the events are stored.  Without
+ * consent it does nothing, nor does the next one.
  */
 ngx_int_t ngx_http_refine_identity_mint(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx);
@@ -43,6 +45,21 @@ ngx_int_t ngx_http_refine_identity_mint(ngx_http_request_t *r,
 /* adds the Set-Cookie headers that renew both; before the header is sent */
 ngx_int_t ngx_http_refine_identity_renew(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx);
+
+/*
+ * Where consent is denied: adds Set-Cookie headers that make the browser forget
+ * those of the two cookies that the request has brought; no script could, for
+ * they are HttpOnly.  Does nothing in a subrequest.
+ */
+ngx_int_t ngx_http_refine_identity_expire(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog);
+
+/*
+ * Adds X-Refine-Anonymous where identity was left out, X-Refine-Bot for a bot.
+ */
+ngx_int_t ngx_http_refine_identity_tell(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx,
+    ngx_uint_t bot);
 
 /* adds a response header; value must live as long as r->pool */
 ngx_int_t ngx_http_refine_header_add(ngx_http_request_t *r, const char *name,

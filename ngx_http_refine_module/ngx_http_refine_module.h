@@ -39,6 +39,18 @@ typedef enum {
 } ngx_http_refine_secure_e;
 
 
+/* what may be kept of a visitor: consent.h */
+
+typedef enum {
+    NGX_HTTP_REFINE_CONSENT_UNKNOWN = 0,        /* not settled yet */
+    NGX_HTTP_REFINE_CONSENT_GRANTED,
+    NGX_HTTP_REFINE_CONSENT_PENDING,
+    NGX_HTTP_REFINE_CONSENT_DNT,
+    NGX_HTTP_REFINE_CONSENT_GPC,
+    NGX_HTTP_REFINE_CONSENT_DENIED
+} ngx_http_refine_consent_e;
+
+
 /* where in the configuration something stands */
 
 typedef struct {
@@ -86,6 +98,9 @@ typedef struct {
     ngx_http_refine_cookie_t       session;     /* lifetime: session_timeout */
     ngx_uint_t                     cookie_secure;
     ngx_http_complex_value_t      *user_id;
+    ngx_http_complex_value_t      *consent;     /* NULL: of the cookie */
+    ngx_flag_t                     require_consent;
+    ngx_http_complex_value_t      *bot;
     ngx_flag_t                     anonymize_ip;
 
     ngx_shm_zone_t                *zone;        /* shared.h */
@@ -171,6 +186,10 @@ typedef struct {
     ngx_str_t                      visitor_id;  /* valid or minted, or empty */
     ngx_str_t                      session_id;
     const char                    *outcome;     /* $refine_outcome */
+    ngx_http_refine_catalog_t     *catalog;     /* whose consent it is */
+    ngx_http_refine_consent_e      consent;
+    ngx_uint_t                     signals;     /* bits: consent.h */
+    unsigned                       signalled:1; /* the signals are known */
     unsigned                       identity:1;  /* the two ids are known */
 } ngx_http_refine_ctx_t;
 

@@ -1,10 +1,13 @@
 
 #include "ngx_http_refine_serve.h"
+#include "ngx_http_refine_consent.h"
 #include "ngx_http_refine_id.h"
 #include "ngx_http_refine_identity.h"
 #include "ngx_http_refine_response.h"
 
 
+static ngx_int_t ngx_http_refine_serve_consent(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_counter_e *reason);
 static ngx_int_t ngx_http_refine_serve_expose(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_refine_serve_listed(ngx_str_t *list,
     ngx_str_t *name);
@@ -64,7 +67,38 @@ ngx_http_refine_serve_test(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    return NGX_OK;
+    return ngx_http_refine_serve_consent(r, conf->catalog, reason);
+}
+
+
+/* the last test, so that what it counts would have been logged */
+
+static ngx_int_t
+ngx_http_refine_serve_consent(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_counter_e *reason)
+{
+    ngx_http_refine_ctx_t  *ctx;
+
+    ctx = ngx_http_refine_ctx_get(r);
+
+    if (ctx == NULL) {
+        *reason = NGX_HTTP_REFINE_SKIPPED_INTERNAL;
+        return NGX_DECLINED;
+    }
+
+    switch (ngx_http_refine_consent_settle(r, catalog, ctx)) {
+
+    case NGX_ERROR:
+        *reason = NGX_HTTP_REFINE_SKIPPED_INTERNAL;
+        return NGX_DECLINED;
+
+    case NGX_HTTP_REFINE_CONSENT_DENIED:
+        *reason = NGX_HTTP_REFINE_SKIPPED_CONSENT;
+        return NGX_DECLINED;
+
+    default:
+        return NGX_OK;
+    }
 }
 
 

@@ -1,5 +1,6 @@
 
 #include "ngx_http_refine_variables.h"
+#include "ngx_http_refine_consent.h"
 #include "ngx_http_refine_identity.h"
 #include "ngx_http_refine_serve.h"
 
@@ -100,6 +101,7 @@ static ngx_int_t
 ngx_http_refine_variable_identity(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
+    ngx_int_t                    consent;
     ngx_http_refine_ctx_t       *ctx;
     ngx_http_refine_loc_conf_t  *rlcf;
 
@@ -111,10 +113,18 @@ ngx_http_refine_variable_identity(ngx_http_request_t *r,
     }
 
     ctx = ngx_http_refine_ctx_get(r);
+    if (ctx == NULL) {
+        return NGX_ERROR;
+    }
 
-    if (ctx == NULL
-        || ngx_http_refine_identity_read(r, rlcf->catalog, ctx) != NGX_OK)
-    {
+    consent = ngx_http_refine_consent_get(r, rlcf->catalog, ctx);
+
+    if (consent != NGX_HTTP_REFINE_CONSENT_GRANTED) {
+        v->not_found = 1;
+        return consent == NGX_ERROR ? NGX_ERROR : NGX_OK;
+    }
+
+    if (ngx_http_refine_identity_read(r, rlcf->catalog, ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 

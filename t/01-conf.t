@@ -49,7 +49,7 @@ for (@ranges) {
 
 # --- flags and words
 
-for my $option ('enabled', 'anonymize_ip', 'ssl_verify') {
+for my $option ('enabled', 'require_consent', 'anonymize_ip', 'ssl_verify') {
     block_good("$option on;");
     block_good("$option off;");
     block_bad("$option yes;", invalid($option, 'yes', 'on or off'));
@@ -252,13 +252,13 @@ my $known = 'organization_id, catalog_id, api_key, endpoint, enabled, queue, '
             . 'queue_timeout, batch_size, flush_interval, max_in_flight, '
             . 'max_queue_size, max_queue_bytes, max_retries, claim_timeout, '
             . 'session_timeout, visitor_cookie, session_cookie, cookie_secure, '
-            . 'user_id, anonymize_ip, connect_timeout, send_timeout, '
-            . 'read_timeout, delivery_timeout, ssl_verify, '
-            . 'ssl_trusted_certificate, ssl_name';
+            . 'user_id, consent, require_consent, bot, anonymize_ip, '
+            . 'connect_timeout, send_timeout, read_timeout, delivery_timeout, '
+            . 'ssl_verify, ssl_trusted_certificate, ssl_name';
 
 block_bad("$_ x;",
           qq{unknown option "$_" in refine_catalog "shop", allowed: $known})
-    for 'batchSize', 'spool', 'consent', 'Enabled', 'retry_window';
+    for 'batchSize', 'spool', 'Consent', 'Enabled', 'retry_window';
 
 for my $option ('organization_id', 'catalog_id', 'api_key', 'queue') {
     my $options = options_except($option);
@@ -358,6 +358,9 @@ unknown option "flush_intervall" in refine_catalog "shop", allowed: organization
         session_cookie    sid domain=example.com;
         cookie_secure     auto;
         user_id           $http_x_user;
+        consent           $http_x_consent;
+        require_consent   on;
+        bot               $http_x_bot;
         anonymize_ip      on;
         connect_timeout   5s;
         send_timeout      10s;
