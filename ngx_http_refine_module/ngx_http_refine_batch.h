@@ -35,6 +35,7 @@ typedef struct {
     size_t                           size;      /* of the lines and commas */
 
     ngx_http_refine_http_post_t     *post;      /* NULL: not under way */
+    uint64_t                         seq;       /* of the POST: rate.h */
 
     ngx_uint_t                       errors;    /* 5xx, or no answer */
     ngx_uint_t                       tries;     /* not counted ones, too */

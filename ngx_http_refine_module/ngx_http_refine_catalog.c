@@ -24,6 +24,8 @@ static ngx_int_t ngx_http_refine_catalog_missing(ngx_conf_t *cf,
     ngx_http_refine_main_conf_t *rmcf, ngx_http_refine_catalog_t *catalog);
 static ngx_int_t ngx_http_refine_catalog_targets(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog);
+static void ngx_http_refine_catalog_share(ngx_http_refine_main_conf_t *rmcf,
+    ngx_http_refine_catalog_t *catalog);
 static ngx_int_t ngx_http_refine_catalog_apart(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *one, ngx_http_refine_catalog_t *two);
 static void ngx_http_refine_catalog_at(ngx_conf_t *cf, ngx_conf_t *conf,
@@ -72,6 +74,10 @@ static const ngx_http_refine_option_t  ngx_http_refine_options[] = {
     { ngx_string("max_in_flight"), 1, ngx_http_refine_option_number,
       ngx_http_refine_option_offset(max_in_flight),
       4, 1, 256, "1 to 256" },
+
+    { ngx_string("rate_share"), 1, ngx_http_refine_option_percent,
+      ngx_http_refine_option_offset(rate_share.percent),
+      50, 1, 100, "1% to 100%" },
 
     { ngx_string("max_queue_size"), 1, ngx_http_refine_option_number,
       ngx_http_refine_option_offset(queue.max_size),
@@ -315,7 +321,9 @@ ngx_http_refine_catalog_preset(ngx_http_refine_catalog_t *catalog)
         option = &ngx_http_refine_options[i];
         p = (char *) catalog + option->offset;
 
-        if (option->set == ngx_http_refine_option_number) {
+        if (option->set == ngx_http_refine_option_number
+            || option->set == ngx_http_refine_option_percent)
+        {
             *(ngx_uint_t *) p = option->preset;
 
         } else if (option->set == ngx_http_refine_option_msec) {
@@ -521,9 +529,35 @@ ngx_http_refine_catalog_check(ngx_conf_t *cf)
                 return NGX_ERROR;
             }
         }
+
+        ngx_http_refine_catalog_share(rmcf, catalogs[i]);
     }
 
     return NGX_OK;
+}
+
+
+/* a limit is of an organization: its catalogs share it evenly */
+
+static void
+ngx_http_refine_catalog_share(ngx_http_refine_main_conf_t *rmcf,
+    ngx_http_refine_catalog_t *catalog)
+{
+    ngx_uint_t                   i;
+    ngx_http_refine_catalog_t  **catalogs;
+
+    catalogs = rmcf->catalogs.elts;
+
+    for (i = 0; i < rmcf->catalogs.nelts; i++) {
+
+        if (ngx_http_refine_catalog_equal(&catalogs[i]->organization_id,
+                                          &catalog->organization_id)
+            && ngx_http_refine_catalog_equal(&catalogs[i]->source.address,
+                                             &catalog->source.address))
+        {
+            catalog->rate_share.catalogs++;
+        }
+    }
 }
 
 

@@ -66,6 +66,31 @@ ngx_http_refine_option_number(ngx_conf_t *cf,
 
 
 char *
+ngx_http_refine_option_percent(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option)
+{
+    ngx_int_t   n;
+    ngx_str_t  *value;
+
+    value = cf->args->elts;
+    n = NGX_ERROR;
+
+    if (value[1].data[value[1].len - 1] == '%') {
+        n = ngx_atoi(value[1].data, value[1].len - 1);
+    }
+
+    if (n == NGX_ERROR || n < option->low || n > option->high) {
+        return ngx_http_refine_option_invalid(cf, catalog, option, &value[1],
+                                              option->allowed);
+    }
+
+    *(ngx_uint_t *) ((char *) catalog + option->offset) = n;
+
+    return NGX_CONF_OK;
+}
+
+
+char *
 ngx_http_refine_option_msec(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option)
 {

@@ -38,6 +38,8 @@ struct ngx_http_refine_option_s {
 
 char *ngx_http_refine_option_number(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+char *ngx_http_refine_option_percent(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
 char *ngx_http_refine_option_msec(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
 char *ngx_http_refine_option_sec(ngx_conf_t *cf,

@@ -22,8 +22,8 @@ ngx_http_refine_circuit_init(ngx_http_refine_circuit_t *c, ngx_msec_t now)
     c->retry_at = now;
     c->bytes = NGX_HTTP_REFINE_BATCH_BYTES;
     c->bytes_at = now;
-    c->limit = -1;
-    c->remaining = -1;
+
+    ngx_http_refine_rate_init(&c->rate);
 }
 
 
@@ -49,9 +49,8 @@ ngx_http_refine_circuit_use(ngx_http_refine_circuit_t *c, uint64_t conf,
     c->refused = 0;
     c->bytes = NGX_HTTP_REFINE_BATCH_BYTES;
     c->last_status = 0;
-    c->limit = -1;
-    c->remaining = -1;
-    c->reset = 0;
+
+    ngx_http_refine_rate_init(&c->rate);
 }
 
 

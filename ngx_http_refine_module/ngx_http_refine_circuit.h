@@ -13,6 +13,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_http_refine_rate.h"
 
 
 #define NGX_HTTP_REFINE_BATCH_BYTES         (512 * 1024)
@@ -68,9 +69,7 @@ typedef struct {
     ngx_msec_t                 bytes_at;    /* when it last changed */
 
     ngx_uint_t                 last_status;
-    int64_t                    limit;       /* X-RateLimit-*, -1: none */
-    int64_t                    remaining;
-    uint64_t                   reset;
+    ngx_http_refine_rate_t     rate;
 
     unsigned                   paused:1;
     unsigned                   ticking:1;   /* next_flush is set */

@@ -296,6 +296,14 @@ ngx_http_refine_flush_run(ngx_http_refine_flush_t *flush)
         break;
     }
 
+    /* nothing to send: it is another worker's */
+
+    if (flush->gate != NGX_HTTP_REFINE_GATE_OPEN
+        || (!flush->claiming && !flush->drain && !flush->wanted))
+    {
+        ngx_http_refine_flush_permit_return(flush);
+    }
+
     ngx_http_refine_flush_renew(flush);
     ngx_http_refine_flush_arm(flush);
 }
@@ -352,6 +360,10 @@ ngx_http_refine_flush_open(ngx_http_refine_flush_t *flush)
             && ngx_http_refine_circuit_left(batch->retry_at,
                                             ngx_current_msec) == 0)
         {
+            if (!ngx_http_refine_flush_permitted(flush)) {
+                return;
+            }
+
             ngx_http_refine_flush_post(flush, batch);
         }
     }
@@ -500,6 +512,8 @@ ngx_http_refine_flush_quit(ngx_http_refine_flush_t *flush)
         flush->quit_at = ngx_current_msec + ngx_http_refine_flush_grace();
         flush->drain = 0;
         flush->wanted = 0;
+
+        ngx_http_refine_flush_permit_return(flush);
     }
 
     left = ngx_http_refine_circuit_left(flush->quit_at, ngx_current_msec);
@@ -628,6 +642,14 @@ ngx_http_refine_flush_next(ngx_http_refine_flush_t *flush)
     left = ngx_http_refine_circuit_left(flush->wanted_at, now);
 
     if (flush->wanted && left) {
+        delay = ngx_min(delay, left);
+    }
+
+    left = ngx_http_refine_circuit_left(flush->pace_at, now);
+
+    if (left && (flush->drain || flush->wanted
+                 || !ngx_queue_empty(&flush->batches)))
+    {
         delay = ngx_min(delay, left);
     }
 

@@ -46,6 +46,12 @@ ngx_http_refine_flush_fill(ngx_http_refine_flush_t *flush)
         return;
     }
 
+    if (flush->gate == NGX_HTTP_REFINE_GATE_OPEN
+        && !ngx_http_refine_flush_permitted(flush))
+    {
+        return;
+    }
+
     flush->draining = flush->drain;
     flush->wanted = 0;
     flush->single = 0;

@@ -1,8 +1,9 @@
 
 /*
  * Level 5: what the parts of delivery share with each other: flush.c has the
- * timer and decides what is to be done, flush_claim.c gets batches from the
- * queue and gives them back, flush_post.c sends them and acts on the answers.
+ * timer and decides what is to be done, flush_pace.c keeps to the rate limit,
+ * flush_claim.c gets batches from the queue and gives them back, flush_post.c
+ * sends them and acts on the answers.
  */
 
 
@@ -56,6 +57,8 @@ struct ngx_http_refine_flush_s {
     ngx_uint_t                      claim_n;
     ngx_uint_t                      compared;   /* single claims in vain */
     ngx_msec_t                      wanted_at;  /* not earlier */
+    ngx_msec_t                      pace_at;    /* the next permit */
+    uint64_t                        seq;        /* of the permit: rate.h */
     size_t                          line_size;  /* an event's, on average */
 
     ngx_msec_t                      quit_at;
@@ -68,6 +71,7 @@ struct ngx_http_refine_flush_s {
 
     unsigned                        drain:1;    /* claim until nothing comes */
     unsigned                        wanted:1;   /* the queue is long */
+    unsigned                        permit:1;   /* for one POST */
     unsigned                        quitting:1;
     unsigned                        stopped:1;
 };
@@ -79,6 +83,21 @@ void ngx_http_refine_flush_run(ngx_http_refine_flush_t *flush);
 /* reads the circuit; want: this worker would probe */
 void ngx_http_refine_flush_look(ngx_http_refine_flush_t *flush,
     ngx_uint_t want);
+
+
+/* flush_pace.c */
+
+/*
+ * Whether the rate limit permits a POST.  It is asked before the claim, so that
+ * events gather in the queue while it does not, and a batch is the larger; the
+ * permit is held until it is used or given back.
+ */
+ngx_uint_t ngx_http_refine_flush_permitted(ngx_http_refine_flush_t *flush);
+
+/* for a POST that goes now, permitted or not; returns its number: rate.h */
+uint64_t ngx_http_refine_flush_permit_use(ngx_http_refine_flush_t *flush);
+
+void ngx_http_refine_flush_permit_return(ngx_http_refine_flush_t *flush);
 
 
 /* flush_claim.c */

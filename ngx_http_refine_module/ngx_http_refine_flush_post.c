@@ -19,6 +19,7 @@ typedef struct {
     ngx_http_refine_verdict_e       verdict;
     ngx_http_refine_action_e        action;
     ngx_http_refine_circuit_post_t  post;
+    ngx_http_refine_rate_answer_t   rate;
     ngx_http_refine_circuit_e       before;     /* the state of the circuit */
     ngx_msec_t                      delay;      /* until the next probe */
     ngx_uint_t                      changed;
@@ -30,8 +31,10 @@ static ngx_int_t ngx_http_refine_flush_conf(ngx_http_refine_flush_t *flush);
 static u_char *ngx_http_refine_flush_body(void *data, u_char *p);
 static void ngx_http_refine_flush_answered(void *data,
     ngx_http_refine_http_answer_t *answer);
-static ngx_msec_t ngx_http_refine_flush_wait(
+static time_t ngx_http_refine_flush_date(
     ngx_http_refine_http_answer_t *answer);
+static ngx_msec_t ngx_http_refine_flush_wait(
+    ngx_http_refine_http_answer_t *answer, time_t date);
 static void ngx_http_refine_flush_judge(ngx_http_refine_flush_t *flush,
     ngx_http_refine_batch_t *batch, ngx_http_refine_flush_answer_t *fa);
 static ngx_uint_t ngx_http_refine_flush_passed(ngx_http_refine_batch_t *batch,
@@ -204,6 +207,7 @@ ngx_http_refine_flush_post(ngx_http_refine_flush_t *flush,
         return;
     }
 
+    batch->seq = ngx_http_refine_flush_permit_use(flush);
     batch->probe = (flush->gate == NGX_HTTP_REFINE_GATE_PROBE);
     batch->resumes = flush->resumes;
     flush->in_flight++;
@@ -248,6 +252,7 @@ ngx_http_refine_flush_answered(void *data,
 {
     ngx_http_refine_batch_t *batch = data;
 
+    time_t                           date;
     ngx_http_refine_flush_t         *flush;
     ngx_http_refine_flush_answer_t   fa;
 
@@ -276,8 +281,14 @@ ngx_http_refine_flush_answered(void *data,
     fa.post.resumes = batch->resumes;
     fa.post.size = batch->size;
 
+    date = ngx_http_refine_flush_date(answer);
+
+    ngx_http_refine_verdict_rate(answer, date, &fa.rate);
+    fa.rate.now = fa.post.now;
+    fa.rate.seq = batch->seq;
+
     if (fa.verdict != NGX_HTTP_REFINE_VERDICT_DELIVERED) {
-        fa.post.wait = ngx_http_refine_flush_wait(answer);
+        fa.post.wait = ngx_http_refine_flush_wait(answer, date);
     }
 
     ngx_http_refine_flush_judge(flush, batch, &fa);
@@ -288,28 +299,34 @@ ngx_http_refine_flush_answered(void *data,
 }
 
 
-static ngx_msec_t
-ngx_http_refine_flush_wait(ngx_http_refine_http_answer_t *answer)
+static time_t
+ngx_http_refine_flush_date(ngx_http_refine_http_answer_t *answer)
 {
-    time_t  now, retry;
+    time_t  date;
 
-    now = (time_t) NGX_ERROR;
-    retry = (time_t) NGX_ERROR;
+    date = (time_t) NGX_ERROR;
 
     if (answer->date.len) {
-        now = ngx_parse_http_time(answer->date.data, answer->date.len);
+        date = ngx_parse_http_time(answer->date.data, answer->date.len);
     }
 
-    if (now == (time_t) NGX_ERROR) {
-        now = ngx_time();
-    }
+    return (date == (time_t) NGX_ERROR) ? ngx_time() : date;
+}
+
+
+static ngx_msec_t
+ngx_http_refine_flush_wait(ngx_http_refine_http_answer_t *answer, time_t date)
+{
+    time_t  retry;
+
+    retry = (time_t) NGX_ERROR;
 
     if (answer->retry_after.len) {
         retry = ngx_parse_http_time(answer->retry_after.data,
                                     answer->retry_after.len);
     }
 
-    return ngx_http_refine_verdict_wait(answer, now, retry);
+    return ngx_http_refine_verdict_wait(answer, date, retry);
 }
 
 
@@ -317,13 +334,8 @@ static void
 ngx_http_refine_flush_judge(ngx_http_refine_flush_t *flush,
     ngx_http_refine_batch_t *batch, ngx_http_refine_flush_answer_t *fa)
 {
-    int64_t                       limit, remaining, reset;
     ngx_http_refine_circuit_t    *circuit;
     ngx_http_refine_situation_t   s;
-
-    limit = ngx_http_refine_verdict_number(&fa->answer->limit);
-    remaining = ngx_http_refine_verdict_number(&fa->answer->remaining);
-    reset = ngx_http_refine_verdict_number(&fa->answer->reset);
 
     s.n = batch->n;
     s.errors = batch->errors;
@@ -345,9 +357,7 @@ ngx_http_refine_flush_judge(ngx_http_refine_flush_t *flush,
 
     if (circuit->conf == flush->conf) {
         circuit->last_status = fa->answer->status;
-        circuit->limit = limit;
-        circuit->remaining = remaining;
-        circuit->reset = (reset > 0) ? reset : 0;
+        ngx_http_refine_rate_answer(&circuit->rate, &fa->rate);
     }
 
     ngx_http_refine_flush_circuit(circuit, batch, fa);

@@ -92,6 +92,7 @@ typedef struct {
     ngx_uint_t                     batch_size;
     ngx_msec_t                     flush_interval;
     ngx_uint_t                     max_in_flight;
+    ngx_http_refine_rate_share_t   rate_share;
     ngx_uint_t                     max_retries;
 
     ngx_http_refine_cookie_t       visitor;

@@ -3,7 +3,7 @@
 #include <openssl/rand.h>
 
 
-#define NGX_HTTP_REFINE_SHARED_LAYOUT   0x52460002
+#define NGX_HTTP_REFINE_SHARED_LAYOUT   0x52460003
 #define NGX_HTTP_REFINE_SHARED_BUCKETS  16384
 #define NGX_HTTP_REFINE_SHARED_WAYS     8
 
@@ -169,9 +169,9 @@ ngx_http_refine_shared_state(ngx_shm_zone_t *zone,
 
     state->state = c->state;
     state->last_status = c->last_status;
-    state->limit = c->limit;
-    state->remaining = c->remaining;
-    state->reset = c->reset;
+    state->limit = c->rate.limit;
+    state->remaining = c->rate.remaining;
+    state->reset = (c->rate.reset > 0) ? (uint64_t) c->rate.reset : 0;
     state->paused = c->paused;
 
     left = ngx_http_refine_circuit_left(c->retry_at, ngx_current_msec);

@@ -122,7 +122,7 @@ ngx_http_refine_verdict_wait(ngx_http_refine_http_answer_t *answer, time_t now,
 
     if (ngx_http_refine_verdict_number(&answer->remaining) == 0) {
         n = ngx_http_refine_verdict_number(&answer->reset);
-        other = (n >= 0) ? (double) (n - now) : 0;
+        other = (double) ngx_http_refine_rate_left(n, now);
         wait = ngx_max(wait, other);
     }
 
@@ -135,6 +135,18 @@ ngx_http_refine_verdict_wait(ngx_http_refine_http_answer_t *answer, time_t now,
     }
 
     return (ngx_msec_t) (wait * 1000);
+}
+
+
+void
+ngx_http_refine_verdict_rate(ngx_http_refine_http_answer_t *answer,
+    time_t date, ngx_http_refine_rate_answer_t *rate)
+{
+    rate->limit = ngx_http_refine_verdict_number(&answer->limit);
+    rate->remaining = ngx_http_refine_verdict_number(&answer->remaining);
+    rate->reset = ngx_http_refine_verdict_number(&answer->reset);
+    rate->date = date;
+    rate->passed = (answer->status >= 200 && answer->status < 300);
 }
 
 

@@ -12,6 +12,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_http_refine_http.h"
+#include "ngx_http_refine_rate.h"
 
 
 #define NGX_HTTP_REFINE_VERDICT_REASON       200    /* bytes, at most */
@@ -71,6 +72,10 @@ ngx_http_refine_action_e ngx_http_refine_verdict_action(
  */
 ngx_msec_t ngx_http_refine_verdict_wait(ngx_http_refine_http_answer_t *answer,
     time_t now, time_t retry);
+
+/* the same of the rate limit, for rate.h; date as "now" above */
+void ngx_http_refine_verdict_rate(ngx_http_refine_http_answer_t *answer,
+    time_t date, ngx_http_refine_rate_answer_t *rate);
 
 /* a header's number; -1 when absent or not a number */
 int64_t ngx_http_refine_verdict_number(ngx_str_t *value);

@@ -20,6 +20,8 @@ my @ranges = (
     ['batch_size', '1 to 10000', [1, 500, 10000],
      [0, 10001, -1, '1k', '5.0', 'x', '99999999999999999999']],
     ['max_in_flight', '1 to 256', [1, 256], [0, 257]],
+    ['rate_share', '1% to 100%', ['1%', '100%'],
+     ['0%', '101%', '50', '%', '-1%', '5.5%', '50%%', 'half']],
     ['max_queue_size', '1 to 1000000000', [1, 1000000000], [0, 1000000001]],
     ['max_queue_bytes', '64k to 1024g', ['64k', '65536', '1G', '1024g'],
      ['63k', '1025g', '1t', '0', '-1m', '1.5g', '']],
@@ -250,7 +252,8 @@ block_bad('batch_size { }', 'unexpected "{"');
 
 my $known = 'organization_id, catalog_id, api_key, endpoint, enabled, queue, '
             . 'queue_timeout, batch_size, flush_interval, max_in_flight, '
-            . 'max_queue_size, max_queue_bytes, max_retries, claim_timeout, '
+            . 'rate_share, max_queue_size, max_queue_bytes, max_retries, '
+            . 'claim_timeout, '
             . 'session_timeout, visitor_cookie, session_cookie, cookie_secure, '
             . 'user_id, consent, require_consent, bot, anonymize_ip, '
             . 'connect_timeout, send_timeout, read_timeout, delivery_timeout, '
@@ -349,6 +352,7 @@ unknown option "flush_intervall" in refine_catalog "shop", allowed: organization
         batch_size        500;
         flush_interval    5s;
         max_in_flight     4;
+        rate_share        50%;
         max_queue_size    1000000;
         max_queue_bytes   1g;
         max_retries       3;

@@ -25,6 +25,10 @@ the mock itself:
        early     answer before the body is read, then close (needs path)
        stale     another request on the same connection gets no answer: it is
                  closed ("close") or reset ("reset")
+       rate      a limit: {"limit": N, "window": SECONDS}, announced in the
+                 X-RateLimit headers of each answer; beyond it 429.  "others"
+                 use so much of it, evenly; "skew" is what the mock's clock is
+                 ahead of ours; "seconds" announces the reset in seconds
   POST /_mock/reset?catalog=ID      forgets behaviour and requests
   POST /_mock/dns                   {name: [address...]}: what names resolve to
 
@@ -36,6 +40,7 @@ A PORT of 0 is chosen freely; each address is printed when it listens.
 import argparse
 import itertools
 import json
+import math
 import os
 import re
 import signal
@@ -139,9 +144,33 @@ def rule_for(path, catalog, text):
     return {}
 
 
+def limited(rate):
+    """Counts a request: whether it is over the limit, the headers, the window.
+    """
+    with LOCK:
+        now = time.time() + rate.get("skew", 0)
+        number, gone = divmod(now, rate["window"])
+        if rate.get("number") != number:
+            rate.update(number=number, used=0)
+        others = int(rate.get("others", 0) * gone / rate["window"])
+        over = rate["used"] + others >= rate["limit"]
+        rate["used"] += not over
+        left = max(rate["limit"] - rate["used"] - others, 0)
+    reset = math.ceil((number + 1) * rate["window"])
+    if rate.get("seconds"):
+        reset = math.ceil(reset - now)
+    return over, {"X-RateLimit-Limit": rate["limit"],
+                  "X-RateLimit-Remaining": left,
+                  "X-RateLimit-Reset": reset}, int(number)
+
+
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     timeout = 300
+    skew = 0
+
+    def date_time_string(self, timestamp=None):
+        return super().date_time_string(timestamp or time.time() + self.skew)
 
     def setup(self):
         super().setup()
@@ -254,6 +283,12 @@ class Handler(BaseHTTPRequestHandler):
         rule = rule_for(self.path, catalog, text)
         error = envelope_error(self.headers, data)
         status = rule.get("status", error[0] if error else 200)
+        headers, window = rule.get("headers", {}), None
+        if "rate" in rule:
+            over, limits, window = limited(rule["rate"])
+            headers = {**limits, **headers}
+            self.skew = rule["rate"].get("skew", 0)
+            status = 429 if over else status
         if rule.get("drop") or rule.get("hang") or "raw" in rule:
             status = 0
         with LOCK:
@@ -261,6 +296,7 @@ class Handler(BaseHTTPRequestHandler):
                 "catalog": catalog, "status": status, "path": self.path,
                 "time": time.time(), "connection": self.number,
                 "server": str(self.server.server_address[0]),
+                "window": window,
                 "resumed": getattr(self.connection, "session_reused", None),
                 "headers": dict(self.headers.items()), "raw": text,
                 "body": data, "error": error[1] if error else None})
@@ -276,14 +312,12 @@ class Handler(BaseHTTPRequestHandler):
             return None
         if status >= 300 or "body" in rule:
             if "body" in rule:
-                return self.answer(status, rule["body"],
-                                   rule.get("headers", {}))
+                return self.answer(status, rule["body"], headers)
             message = error[1] if error and "status" not in rule else \
                 "as told: %d" % status
-            return self.error(status, message, rule.get("headers", {}))
+            return self.error(status, message, headers)
         return self.answer(status, json.dumps({
-            "status": status, "accepted": len(data["events"])}),
-            rule.get("headers", {}))
+            "status": status, "accepted": len(data["events"])}), headers)
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):

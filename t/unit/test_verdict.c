@@ -178,6 +178,8 @@ test_wait(void **state)
         { text(""), text(""), text("1000020"), text(""), -1, 0 },
         { text(""), text("0"), text("999999"), text(""), -1, 0 },
         { text(""), text("0"), text("soon"), text(""), -1, 0 },
+        { text(""), text("0"), text("20"), text(""), -1, 20000 },
+        { text(""), text("0"), text("1700000000"), text(""), -1, 0 },
         { text("30"), text("0"), text("1000020"), text(""), -1, 30000 }
     };
 
