@@ -154,6 +154,7 @@ my $r = post('/d', $CLICK, Cookie => $IDS);
 is($r->{headers}{'x-refine-anonymous'}, 'pending');
 is($r->{headers}{'x-early'}, 'v_0123456789abcdefghijAB');
 is($r->{headers}{'x-late'}, '|', 'the ids are gone with the consent');
+is($r->{headers}{'set-cookie'}, undef, 'and are not renewed');
 is(last_event()->{visitorId}, undef);
 
 

@@ -191,3 +191,35 @@ is($r->{headers}{'x-refine-bot'}, undef, 'the response gets only its id');
 $e = serve(get('/s/one', 'User-Agent' => 'Googlebot', DNT => 1, Purpose => 'prefetch'));
 is_deeply($e->{context}, { bot => JSON::PP::true, prefetch => JSON::PP::true });
 is(serve(get('/s/one', 'User-Agent' => 'Mozilla'))->{context}{bot}, undef);
+
+
+
+=== TEST 7: what was settled with the header holds at the end
+--- catalog
+    flush_interval 1h;
+    consent $consent;
+--- http_extra
+    map $upstream_response_time $consent {
+        volatile;
+        -        granted;
+        default  denied;
+    }
+    log_format ids '$consent $refine_visitor_id';
+--- config
+    access_log logs/ids.log ids;
+    location /s/ {
+        proxy_pass http://unix:$TEST_NGINX_UPSTREAM;
+        refine_serve search;
+    }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+reply('one', $BODY);
+my $e = serve(get('/s/one', Cookie => $IDS));
+is($e->{visitorId}, $V);
+wait_for(sub {
+    open my $in, '<', "$Test::Nginx::Util::ServRoot/logs/ids.log";
+    (grep { $_ eq "denied $V\n" } <$in>) == 1
+}, 'the variable agrees with the event');
