@@ -62,7 +62,7 @@ ngx_http_refine_collect_drop(ngx_http_refine_collect_t *collect)
                                    enabled ? &consent : &disabled)
         != NGX_OK
         || (enabled && ngx_http_refine_identity_expire(collect->request,
-                                                       catalog)
+                                                       catalog, collect->ctx)
                        != NGX_OK))
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;

@@ -30,25 +30,17 @@
 
 
 /*
- * Since 1.23.0 the Cookie headers are a list instead of an array; since 1.29.6
- * cookies have a function of their own, and the one for all lists no longer
- * takes a ";" for a separator (http/ngx_http_parse.c).  NGX_OK with the value,
- * or NGX_DECLINED.
+ * Since 1.23.0 the Cookie headers are a list instead of an array.  The header
+ * that follows h, which is number i; NULL: there is none.
  */
 
-#if (nginx_version >= 1029006)
-#define ngx_http_refine_cookie(r, name, value)                                \
-    (ngx_http_parse_cookie_lines(r, (r)->headers_in.cookie, name, value)      \
-     == NULL ? NGX_DECLINED : NGX_OK)
-#elif (nginx_version >= 1023000)
-#define ngx_http_refine_cookie(r, name, value)                                \
-    (ngx_http_parse_multi_header_lines(r, (r)->headers_in.cookie, name,       \
-                                       value)                                 \
-     == NULL ? NGX_DECLINED : NGX_OK)
+#if (nginx_version >= 1023000)
+#define ngx_http_refine_cookie_header(r, h, i)                                \
+    ((i) ? (h)->next : (r)->headers_in.cookie)
 #else
-#define ngx_http_refine_cookie(r, name, value)                                \
-    (ngx_http_parse_multi_header_lines(&(r)->headers_in.cookies, name, value) \
-     == NGX_DECLINED ? NGX_DECLINED : NGX_OK)
+#define ngx_http_refine_cookie_header(r, h, i)                                \
+    ((i) < (r)->headers_in.cookies.nelts                                      \
+     ? ((ngx_table_elt_t **) (r)->headers_in.cookies.elts)[i] : NULL)
 #endif
 
 

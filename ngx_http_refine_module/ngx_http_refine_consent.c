@@ -1,11 +1,12 @@
 
 #include "ngx_http_refine_consent.h"
+#include "ngx_http_refine_cookie.h"
 
 
 static ngx_uint_t ngx_http_refine_consent_header(ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_refine_consent_prefetch(ngx_str_t *value);
 static ngx_int_t ngx_http_refine_consent_value(ngx_http_request_t *r,
-    ngx_http_refine_catalog_t *catalog);
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx);
 
 
 ngx_uint_t
@@ -90,6 +91,45 @@ ngx_http_refine_consent_prefetch(ngx_str_t *value)
 }
 
 
+ngx_str_t *
+ngx_http_refine_consent_cookies(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx)
+{
+    ngx_str_t        *names[NGX_HTTP_REFINE_COOKIES];
+    ngx_uint_t        i;
+    ngx_table_elt_t  *h;
+
+    static ngx_str_t  consent = ngx_string("refine_consent");
+
+    if (ctx->named == catalog) {
+        return ctx->cookies;
+    }
+
+    names[NGX_HTTP_REFINE_COOKIE_VISITOR] = &catalog->visitor.name;
+    names[NGX_HTTP_REFINE_COOKIE_SESSION] = &catalog->session.name;
+    names[NGX_HTTP_REFINE_COOKIE_CONSENT] = &consent;
+
+    ngx_memzero(ctx->cookies, sizeof(ctx->cookies));
+
+    h = NULL;
+
+    for (i = 0; /* void */ ; i++) {
+        h = ngx_http_refine_cookie_header(r->main, h, i);
+
+        if (h == NULL) {
+            break;
+        }
+
+        ngx_http_refine_cookie_find(&h->value, names, ctx->cookies,
+                                    NGX_HTTP_REFINE_COOKIES);
+    }
+
+    ctx->named = catalog;
+
+    return ctx->cookies;
+}
+
+
 ngx_int_t
 ngx_http_refine_consent_get(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx)
@@ -101,7 +141,7 @@ ngx_http_refine_consent_get(ngx_http_request_t *r,
         return ctx->consent;
     }
 
-    consent = ngx_http_refine_consent_value(r, catalog);
+    consent = ngx_http_refine_consent_value(r, catalog, ctx);
 
     if (consent == NGX_ERROR || consent == NGX_HTTP_REFINE_CONSENT_DENIED) {
         return consent;
@@ -142,18 +182,13 @@ ngx_http_refine_consent_settle(ngx_http_request_t *r,
 
 static ngx_int_t
 ngx_http_refine_consent_value(ngx_http_request_t *r,
-    ngx_http_refine_catalog_t *catalog)
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx)
 {
     ngx_str_t  value;
 
-    static ngx_str_t  name = ngx_string("refine_consent");
-
-    ngx_str_null(&value);
-
     if (catalog->consent == NULL) {
-        if (ngx_http_refine_cookie(r->main, &name, &value) != NGX_OK) {
-            value.len = 0;
-        }
+        value = ngx_http_refine_consent_cookies(r, catalog, ctx)
+                    [NGX_HTTP_REFINE_COOKIE_CONSENT];
 
     } else if (ngx_http_complex_value(r, catalog->consent, &value) != NGX_OK) {
         return NGX_ERROR;

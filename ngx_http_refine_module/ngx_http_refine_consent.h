@@ -32,6 +32,14 @@ ngx_uint_t ngx_http_refine_consent_signals(ngx_http_request_t *r,
     ngx_http_refine_ctx_t *ctx);
 
 /*
+ * The request's cookies of that catalog by ngx_http_refine_cookie_e, unchecked;
+ * data is NULL where there is none.  All are found in one pass over the header;
+ * the array is ctx's, and good until another catalog asks.
+ */
+ngx_str_t *ngx_http_refine_consent_cookies(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx);
+
+/*
  * What holds for r and the catalog now, an ngx_http_refine_consent_e, or
  * NGX_ERROR: no memory.  What was settled before stays.
  */

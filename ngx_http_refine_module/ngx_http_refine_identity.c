@@ -8,15 +8,13 @@
 
 
 static void ngx_http_refine_ctx_cleanup(void *data);
-static void ngx_http_refine_identity_cookie(ngx_http_request_t *r,
-    ngx_http_refine_cookie_t *cookie, u_char kind, ngx_str_t *id);
+static void ngx_http_refine_identity_cookie(ngx_str_t *cookie, u_char kind,
+    ngx_str_t *id);
 static ngx_int_t ngx_http_refine_identity_new(ngx_http_request_t *r,
     ngx_http_refine_cookie_t *cookie, u_char kind, ngx_str_t *id);
 static ngx_int_t ngx_http_refine_identity_set(ngx_http_request_t *r,
     ngx_http_refine_cookie_t *cookie, ngx_str_t *id, time_t lifetime,
     ngx_uint_t secure);
-static ngx_int_t ngx_http_refine_identity_unset(ngx_http_request_t *r,
-    ngx_http_refine_cookie_t *cookie, ngx_uint_t secure);
 static ngx_uint_t ngx_http_refine_identity_secure(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog);
 static ngx_int_t ngx_http_refine_identity_person(ngx_http_request_t *r,
@@ -98,14 +96,18 @@ ngx_int_t
 ngx_http_refine_identity_read(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx)
 {
+    ngx_str_t  *cookies;
+
     if (ctx->identity) {
         return NGX_OK;
     }
 
-    ngx_http_refine_identity_cookie(r->main, &catalog->visitor, 'v',
-                                    &ctx->visitor_id);
-    ngx_http_refine_identity_cookie(r->main, &catalog->session, 's',
-                                    &ctx->session_id);
+    cookies = ngx_http_refine_consent_cookies(r, catalog, ctx);
+
+    ngx_http_refine_identity_cookie(&cookies[NGX_HTTP_REFINE_COOKIE_VISITOR],
+                                    'v', &ctx->visitor_id);
+    ngx_http_refine_identity_cookie(&cookies[NGX_HTTP_REFINE_COOKIE_SESSION],
+                                    's', &ctx->session_id);
 
     ctx->identity = 1;
 
@@ -114,16 +116,12 @@ ngx_http_refine_identity_read(ngx_http_request_t *r,
 
 
 static void
-ngx_http_refine_identity_cookie(ngx_http_request_t *r,
-    ngx_http_refine_cookie_t *cookie, u_char kind, ngx_str_t *id)
+ngx_http_refine_identity_cookie(ngx_str_t *cookie, u_char kind, ngx_str_t *id)
 {
-    ngx_str_t  value;
-
-    if (cookie->name.len
-        && ngx_http_refine_cookie(r, &cookie->name, &value) == NGX_OK
-        && ngx_http_refine_id_cookie_check(&value, kind) == NGX_OK)
+    if (cookie->data
+        && ngx_http_refine_id_cookie_check(cookie, kind) == NGX_OK)
     {
-        *id = value;
+        *id = *cookie;
     }
 }
 
@@ -213,42 +211,37 @@ ngx_http_refine_identity_renew(ngx_http_request_t *r,
 
 ngx_int_t
 ngx_http_refine_identity_expire(ngx_http_request_t *r,
-    ngx_http_refine_catalog_t *catalog)
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx)
 {
-    ngx_uint_t  secure;
+    ngx_str_t   *cookies;
+    ngx_uint_t   secure;
+
+    static ngx_str_t  empty = ngx_string("");
 
     if (r != r->main) {
         return NGX_OK;
     }
 
+    cookies = ngx_http_refine_consent_cookies(r, catalog, ctx);
     secure = ngx_http_refine_identity_secure(r, catalog);
 
-    if (ngx_http_refine_identity_unset(r, &catalog->visitor, secure) != NGX_OK
-        || ngx_http_refine_identity_unset(r, &catalog->session, secure)
+    if (cookies[NGX_HTTP_REFINE_COOKIE_VISITOR].data
+        && ngx_http_refine_identity_set(r, &catalog->visitor, &empty, 0,
+                                        secure)
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (cookies[NGX_HTTP_REFINE_COOKIE_SESSION].data
+        && ngx_http_refine_identity_set(r, &catalog->session, &empty, 0,
+                                        secure)
            != NGX_OK)
     {
         return NGX_ERROR;
     }
 
     return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_refine_identity_unset(ngx_http_request_t *r,
-    ngx_http_refine_cookie_t *cookie, ngx_uint_t secure)
-{
-    ngx_str_t  value;
-
-    static ngx_str_t  empty = ngx_string("");
-
-    if (cookie->name.len == 0
-        || ngx_http_refine_cookie(r, &cookie->name, &value) != NGX_OK)
-    {
-        return NGX_OK;
-    }
-
-    return ngx_http_refine_identity_set(r, cookie, &empty, 0, secure);
 }
 
 

@@ -52,7 +52,7 @@ ngx_int_t ngx_http_refine_identity_renew(ngx_http_request_t *r,
  * they are HttpOnly.  Does nothing in a subrequest.
  */
 ngx_int_t ngx_http_refine_identity_expire(ngx_http_request_t *r,
-    ngx_http_refine_catalog_t *catalog);
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx);
 
 /*
  * Adds X-Refine-Anonymous where identity was left out, X-Refine-Bot for a bot.

@@ -32,6 +32,16 @@ typedef struct {
 } ngx_http_refine_cookie_t;
 
 
+/* the cookies that are looked for */
+
+typedef enum {
+    NGX_HTTP_REFINE_COOKIE_VISITOR = 0,
+    NGX_HTTP_REFINE_COOKIE_SESSION,
+    NGX_HTTP_REFINE_COOKIE_CONSENT,
+    NGX_HTTP_REFINE_COOKIES
+} ngx_http_refine_cookie_e;
+
+
 typedef enum {
     NGX_HTTP_REFINE_SECURE_OFF = 0,
     NGX_HTTP_REFINE_SECURE_ON,
@@ -190,6 +200,8 @@ typedef struct {
     ngx_http_refine_catalog_t     *catalog;     /* whose consent it is */
     ngx_http_refine_consent_e      consent;
     ngx_uint_t                     signals;     /* bits: consent.h */
+    ngx_http_refine_catalog_t     *named;       /* whose cookies these are */
+    ngx_str_t                      cookies[NGX_HTTP_REFINE_COOKIES];
     unsigned                       signalled:1; /* the signals are known */
     unsigned                       identity:1;  /* the two ids are known */
 } ngx_http_refine_ctx_t;
