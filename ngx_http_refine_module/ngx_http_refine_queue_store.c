@@ -22,10 +22,12 @@ static ngx_uint_t ngx_http_refine_queue_step_take(
     size_t *size);
 static void ngx_http_refine_queue_step_args(ngx_http_refine_call_t *call,
     ngx_uint_t ntickets);
+static void ngx_http_refine_queue_step_types(ngx_http_refine_call_t *call,
+    ngx_uint_t ntickets);
 static void ngx_http_refine_queue_stored_handler(ngx_http_refine_call_t *call,
     redisReply *reply);
 static void ngx_http_refine_queue_stored(ngx_http_refine_queue_t *queue,
-    redisReply **tail, ngx_uint_t stored, ngx_uint_t *refused);
+    redisReply **reply, ngx_uint_t stored, ngx_uint_t *refused);
 static ngx_uint_t ngx_http_refine_queue_stored_valid(
     ngx_http_refine_call_t *call, redisReply *reply);
 static void ngx_http_refine_queue_settle_ticket(
@@ -336,7 +338,7 @@ ngx_http_refine_queue_step_args(ngx_http_refine_call_t *call,
                      && ngx_current_msec - queue->counted_at
                         >= NGX_HTTP_REFINE_STORE_COUNT));
 
-    nargs = 5 + ntickets + call->n;
+    nargs = 5 + call->n;
 
     if (deltas) {
         nargs += ngx_http_refine_queue_deltas(queue);
@@ -347,18 +349,9 @@ ngx_http_refine_queue_step_args(ngx_http_refine_call_t *call,
     ngx_http_refine_call_int(call, queue->watch
                                    ? queue->watch->wanted
                                    : queue->conf->max_size);
-    ngx_http_refine_call_int(call, ntickets);
     ngx_http_refine_call_int(call, queue->conf->max_bytes);
     ngx_http_refine_call_int(call, NGX_HTTP_REFINE_QUEUE_ENTRY);
-
-    for (q = ngx_queue_head(&call->tickets);
-         q != ngx_queue_sentinel(&call->tickets);
-         q = ngx_queue_next(q))
-    {
-        ticket = ngx_queue_data(q, ngx_http_refine_ticket_t, queue);
-
-        ngx_http_refine_call_arg(call, ticket->types, ticket->n);
-    }
+    ngx_http_refine_queue_step_types(call, ntickets);
 
     for (q = ngx_queue_head(&call->tickets);
          q != ngx_queue_sentinel(&call->tickets);
@@ -375,6 +368,40 @@ ngx_http_refine_queue_step_args(ngx_http_refine_call_t *call,
     if (deltas) {
         ngx_http_refine_queue_deltas_take(call);
     }
+}
+
+
+static void
+ngx_http_refine_queue_step_types(ngx_http_refine_call_t *call,
+    ngx_uint_t ntickets)
+{
+    u_char                    *p, *types;
+    ngx_queue_t               *q;
+    ngx_http_refine_ticket_t  *ticket;
+
+    if (call->broken) {
+        return;
+    }
+
+    types = ngx_pnalloc(call->pool, call->n + ntickets + 1);
+    if (types == NULL) {
+        call->broken = 1;
+        return;
+    }
+
+    p = types;
+
+    for (q = ngx_queue_head(&call->tickets);
+         q != ngx_queue_sentinel(&call->tickets);
+         q = ngx_queue_next(q))
+    {
+        ticket = ngx_queue_data(q, ngx_http_refine_ticket_t, queue);
+
+        p = ngx_cpymem(p, ticket->types, ticket->n);
+        *p++ = ',';
+    }
+
+    ngx_http_refine_call_arg(call, types, p - types);
 }
 
 
@@ -495,7 +522,7 @@ static void
 ngx_http_refine_queue_stored_handler(ngx_http_refine_call_t *call,
     redisReply *reply)
 {
-    int64_t                    code;
+    char                       code;
     ngx_uint_t                 i, stored, valid, refused[2];
     ngx_queue_t               *q;
     ngx_http_refine_queue_t   *queue;
@@ -524,12 +551,12 @@ ngx_http_refine_queue_stored_handler(ngx_http_refine_call_t *call,
         rc = NGX_HTTP_REFINE_UNAVAILABLE;
 
         if (valid) {
-            code = reply->element[i]->integer;
-            rc = code > 0 ? NGX_HTTP_REFINE_STORED : NGX_HTTP_REFINE_FULL;
+            code = reply->element[0]->str[i];
+            rc = (code == '1') ? NGX_HTTP_REFINE_STORED : NGX_HTTP_REFINE_FULL;
 
-            stored += (code > 0);
-            refused[0] += (code == 0);
-            refused[1] += (code < 0);
+            stored += (code == '1');
+            refused[0] += (code == '0');
+            refused[1] += (code == '-');
         }
 
         ngx_http_refine_queue_settle_ticket(queue,
@@ -539,32 +566,31 @@ ngx_http_refine_queue_stored_handler(ngx_http_refine_call_t *call,
     ngx_http_refine_call_free(call);
 
     if (valid) {
-        ngx_http_refine_queue_stored(queue, &reply->element[i], stored,
-                                     refused);
+        ngx_http_refine_queue_stored(queue, reply->element, stored, refused);
     }
 
     ngx_http_refine_queue_arm(queue);
 }
 
 
-/* tail: what follows the groups' answers in the reply */
+/* all of them are stored, or not, and have been told; reply: see scripts.h */
 
 static void
 ngx_http_refine_queue_stored(ngx_http_refine_queue_t *queue,
-    redisReply **tail, ngx_uint_t stored, ngx_uint_t *refused)
+    redisReply **reply, ngx_uint_t stored, ngx_uint_t *refused)
 {
     ngx_uint_t  wanted;
 
     wanted = stored && queue->watch
-             && tail[1]->integer >= (int64_t) queue->watch->wanted;
+             && reply[2]->integer >= (int64_t) queue->watch->wanted;
 
     if (stored) {
         ngx_http_refine_queue_accepted(queue);
     }
 
-    ngx_http_refine_queue_level(queue, &queue->size, tail[0]->integer,
+    ngx_http_refine_queue_level(queue, &queue->size, reply[1]->integer,
                                 refused[0]);
-    ngx_http_refine_queue_level(queue, &queue->bytes, tail[2]->integer,
+    ngx_http_refine_queue_level(queue, &queue->bytes, reply[3]->integer,
                                 refused[1]);
 
     if (!queue->refused
@@ -600,11 +626,14 @@ ngx_http_refine_queue_stored_valid(ngx_http_refine_call_t *call,
         i++;
     }
 
-    if (reply->elements != i + 3) {
+    if (reply->elements != 4
+        || reply->element[0]->type != REDIS_REPLY_STRING
+        || (size_t) reply->element[0]->len != i)
+    {
         return 0;
     }
 
-    for (i = 0; i < reply->elements; i++) {
+    for (i = 1; i < reply->elements; i++) {
         if (reply->element[i]->type != REDIS_REPLY_INTEGER) {
             return 0;
         }

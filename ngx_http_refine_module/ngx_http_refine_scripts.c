@@ -9,8 +9,8 @@
 
 static const char  ngx_http_refine_script_store[] =
     "local events, stats = KEYS[1], KEYS[2]\n"
-    "local max, groups = tonumber(ARGV[1]), tonumber(ARGV[3])\n"
-    "local room, each = tonumber(ARGV[4]), tonumber(ARGV[5])\n"
+    "local max, room, each = tonumber(ARGV[1]), tonumber(ARGV[3]),\n"
+    "                         tonumber(ARGV[4])\n"
     "local len = redis.call('XLEN', events)\n"
     "local bytes = tonumber(redis.call('HGET', stats, 'bytes') or 0)\n"
     "local size = math.max(bytes, 0) + len * each\n"
@@ -18,15 +18,14 @@ static const char  ngx_http_refine_script_store[] =
     "local names = { 'items_served', 'click', 'view', 'add_to_cart',\n"
     "                'purchase' }\n"
     "local counts = { 0, 0, 0, 0, 0 }\n"
-    "local pos, stored, reply = groups + 5, 0, {}\n"
-    "for g = 1, groups do\n"
-    "  local types = ARGV[g + 5]\n"
+    "local pos, stored, groups = 5, 0, {}\n"
+    "for types in ARGV[5]:gmatch('%d+') do\n"
     "  local n, add = #types, 0\n"
     "  for i = pos + 1, pos + n do add = add + #ARGV[i] end\n"
     "  if len + n > max then\n"
-    "    reply[g] = 0\n"
+    "    groups[#groups + 1] = '0'\n"
     "  elseif size + add + n * each > room then\n"
-    "    reply[g] = -1\n"
+    "    groups[#groups + 1] = '-'\n"
     "  else\n"
     "    for i = pos + 1, pos + n do\n"
     "      redis.call('XADD', events, '*', 'e', ARGV[i])\n"
@@ -37,7 +36,7 @@ static const char  ngx_http_refine_script_store[] =
     "    bytes = bytes + add\n"
     "    size = size + add + n * each\n"
     "    stored = stored + n\n"
-    "    reply[g] = 1\n"
+    "    groups[#groups + 1] = '1'\n"
     "  end\n"
     "  pos = pos + n\n"
     "end\n"
@@ -64,10 +63,7 @@ static const char  ngx_http_refine_script_store[] =
     "    end\n"
     "  end\n"
     "end\n"
-    "reply[groups + 1] = len\n"
-    "reply[groups + 2] = free\n"
-    "reply[groups + 3] = size\n"
-    "return reply\n";
+    "return {table.concat(groups), len, free, size}\n";
 
 
 static const char  ngx_http_refine_script_claim[] =

@@ -24,16 +24,16 @@
 
 typedef enum {
     /*
-     * ARGV: max_queue_size, a length, number of groups, max_queue_bytes, what
-     * an entry takes beside its line, the types of each group's events (a
-     * digit each, of ngx_http_refine_event_type_e), the events, pairs of
-     * field and increment for the stats.
+     * ARGV: max_queue_size, a length, max_queue_bytes, what an entry takes
+     * beside its line, the types of the events of each group (a digit each, of
+     * ngx_http_refine_event_type_e, the groups separated by a comma), the
+     * events, pairs of field and increment for the stats.
      * A group that would exceed a limit is left out as a whole.
-     * Reply: for each group 1 (stored), 0 (max_queue_size) or -1
-     * (max_queue_bytes), the length of the stream, how many of it nobody has
-     * claimed (0 below that length), then about how many bytes it takes.
-     * "bytes" begins anew with an empty stream, which may have been trimmed
-     * by hand.
+     * Reply: a text with a character for each group, 1 (stored), 0
+     * (max_queue_size) or - (max_queue_bytes), the length of the stream, how
+     * many of it nobody has claimed (0 below that length), then about how many
+     * bytes it takes.  "bytes" begins anew with an empty stream, which may have
+     * been trimmed by hand.
      */
     NGX_HTTP_REFINE_SCRIPT_STORE = 0,
 

@@ -212,6 +212,8 @@ my %reply = (
     'a number' => ":5\r\n",
     'a text' => "+OK\r\n",
     'strings' => rows(bulk('1'), bulk('1'), bulk('0')),
+    'more answers than requests' => rows(bulk('11'), (":1\r\n") x 3),
+    'an answer that is unknown' => rows(bulk('x'), (":1\r\n") x 3),
     'a string of terabytes' => "\$9999999999999\r\n",
     'two billion elements' => "*2147483647\r\n",
     'a negative length' => "*-7\r\n",
@@ -240,7 +242,7 @@ GET /t
 --- check
 back();
 my ($connection) = map { $_->[0] } (peer_seen('store'))[-1];
-peer_set(store => rows(":1\r\n", ":1\r\n", ":0\r\n", ":9\r\n") . "+OK\r\n");
+peer_set(store => rows(bulk('1'), ":1\r\n", ":0\r\n", ":9\r\n") . "+OK\r\n");
 is(try_one(), 204, 'its own reply counts');
 peer_set();
 back();

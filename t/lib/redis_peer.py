@@ -49,9 +49,9 @@ def usual(name, args):
     if name == "script":
         return bulk(hashlib.sha1(args[2]).hexdigest())
     if name == "store":
-        groups = int(args[7])
-        stored = sum(len(types) for types in args[10:10 + groups])
-        return array(*[number(1)] * groups, number(stored), number(0),
+        groups = args[9].split(b",")[:-1]
+        stored = sum(len(types) for types in groups)
+        return array(bulk("1" * len(groups)), number(stored), number(0),
                      number(0))
     if name == "claim":
         return array(number(0), number(0))
