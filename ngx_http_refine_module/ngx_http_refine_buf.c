@@ -121,7 +121,7 @@ failed:
 
 
 void
-ngx_http_refine_buf_append(ngx_http_refine_buf_t *b, const void *p, size_t len)
+ngx_http_refine_buf_grow(ngx_http_refine_buf_t *b, const void *p, size_t len)
 {
     if (len == 0 || ngx_http_refine_buf_reserve(b, len) != NGX_OK) {
         return;

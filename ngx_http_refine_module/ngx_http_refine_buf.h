@@ -37,8 +37,21 @@ void ngx_http_refine_buf_free(ngx_http_refine_buf_t *b);
 /* room for n bytes at b->pos, for writers that fill it themselves */
 ngx_int_t ngx_http_refine_buf_reserve(ngx_http_refine_buf_t *b, size_t n);
 
-void ngx_http_refine_buf_append(ngx_http_refine_buf_t *b, const void *p,
+/* what append() does when there is no room yet */
+void ngx_http_refine_buf_grow(ngx_http_refine_buf_t *b, const void *p,
     size_t len);
+
+static ngx_inline void
+ngx_http_refine_buf_append(ngx_http_refine_buf_t *b, const void *p, size_t len)
+{
+    if (len && !b->failed && (size_t) (b->end - b->pos) >= len) {
+        b->pos = ngx_cpymem(b->pos, p, len);
+        return;
+    }
+
+    ngx_http_refine_buf_grow(b, p, len);
+}
+
 void ngx_http_refine_buf_int(ngx_http_refine_buf_t *b, int64_t n);
 
 /* the shortest decimal text that reads back as the same finite double */

@@ -18,6 +18,8 @@ static char *ngx_http_refine_catalog_option(ngx_conf_t *cf,
     ngx_command_t *dummy, void *conf);
 static char *ngx_http_refine_catalog_unknown(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, ngx_str_t *name);
+static ngx_int_t ngx_http_refine_catalog_cookie(ngx_conf_t *cf,
+    ngx_http_refine_cookie_t *cookie);
 static char *ngx_http_refine_catalog_complete(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog);
 static ngx_int_t ngx_http_refine_catalog_missing(ngx_conf_t *cf,
@@ -493,12 +495,48 @@ ngx_http_refine_catalog_complete(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
+    if (ngx_http_refine_catalog_cookie(cf, &catalog->visitor) != NGX_OK
+        || ngx_http_refine_catalog_cookie(cf, &catalog->session) != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
     catalog->queue.catalog = catalog->catalog_id;
     catalog->queue.redis.target.connect_timeout = NGX_HTTP_REFINE_REDIS_CONNECT;
     catalog->queue.redis.target.send_timeout = catalog->queue.redis.timeout;
     catalog->queue.redis.target.read_timeout = catalog->queue.redis.timeout;
 
     return NGX_CONF_OK;
+}
+
+
+/* what each Set-Cookie of it ends with */
+
+static ngx_int_t
+ngx_http_refine_catalog_cookie(ngx_conf_t *cf, ngx_http_refine_cookie_t *cookie)
+{
+    u_char  *p;
+    size_t   len;
+
+    len = sizeof("; Max-Age=") - 1 + NGX_TIME_T_LEN
+          + sizeof("; Domain=") - 1 + cookie->domain.len
+          + sizeof("; Path=/; SameSite=Lax; HttpOnly") - 1;
+
+    p = ngx_pnalloc(cf->pool, len);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    cookie->max_age.data = p;
+    p = ngx_sprintf(p, "; Max-Age=%T", cookie->lifetime);
+    cookie->max_age.len = p - cookie->max_age.data;
+
+    cookie->attributes.data = p;
+    p = ngx_sprintf(p, "%s%V; Path=/; SameSite=Lax; HttpOnly",
+                    cookie->domain.len ? "; Domain=" : "", &cookie->domain);
+    cookie->attributes.len = p - cookie->attributes.data;
+
+    return NGX_OK;
 }
 
 

@@ -16,7 +16,35 @@
 
 static ngx_int_t ngx_http_refine_id_random(u_char *p, size_t n);
 static ngx_int_t ngx_http_refine_id_kernel(u_char *p, size_t n);
-static ngx_uint_t ngx_http_refine_id_alnum(u_char c);
+static ngx_uint_t ngx_http_refine_id_of(const uint32_t *set, ngx_str_t *text,
+    size_t from);
+
+
+/* a bit for each byte that a text may have, as ngx_escape_uri() has them */
+
+static const uint32_t  ngx_http_refine_id_alnum[] = {
+    0x00000000,
+    0x03ff0000,      /* 0-9 */
+    0x07fffffe,      /* A-Z */
+    0x07fffffe,      /* a-z */
+    0, 0, 0, 0
+};
+
+static const uint32_t  ngx_http_refine_id_event[] = {
+    0x00000000,
+    0x03ff2000,      /* 0-9 - */
+    0x87fffffe,      /* A-Z _ */
+    0x07fffffe,      /* a-z */
+    0, 0, 0, 0
+};
+
+static const uint32_t  ngx_http_refine_id_serve[] = {
+    0x00000000,
+    0xafffff3a,      /* all but the space and " & ' < > */
+    0xefffffff,      /* all but the backslash */
+    0x7fffffff,      /* all but DEL */
+    0, 0, 0, 0
+};
 
 
 ngx_int_t
@@ -94,19 +122,12 @@ ngx_http_refine_id_cookie(u_char *dst, u_char kind)
 ngx_int_t
 ngx_http_refine_id_cookie_check(ngx_str_t *text, u_char kind)
 {
-    size_t  i;
-
     if (text->len != NGX_HTTP_REFINE_COOKIE_LEN
         || text->data[0] != kind
-        || text->data[1] != '_')
+        || text->data[1] != '_'
+        || !ngx_http_refine_id_of(ngx_http_refine_id_alnum, text, 2))
     {
         return NGX_DECLINED;
-    }
-
-    for (i = 2; i < text->len; i++) {
-        if (!ngx_http_refine_id_alnum(text->data[i])) {
-            return NGX_DECLINED;
-        }
     }
 
     return NGX_OK;
@@ -116,19 +137,10 @@ ngx_http_refine_id_cookie_check(ngx_str_t *text, u_char kind)
 ngx_int_t
 ngx_http_refine_id_event_check(ngx_str_t *text)
 {
-    u_char  c;
-    size_t  i;
-
-    if (text->len == 0 || text->len > NGX_HTTP_REFINE_ID_EVENT_MAX) {
+    if (text->len == 0 || text->len > NGX_HTTP_REFINE_ID_EVENT_MAX
+        || !ngx_http_refine_id_of(ngx_http_refine_id_event, text, 0))
+    {
         return NGX_DECLINED;
-    }
-
-    for (i = 0; i < text->len; i++) {
-        c = text->data[i];
-
-        if (!ngx_http_refine_id_alnum(c) && c != '_' && c != '-') {
-            return NGX_DECLINED;
-        }
     }
 
     return NGX_OK;
@@ -138,25 +150,30 @@ ngx_http_refine_id_event_check(ngx_str_t *text)
 ngx_int_t
 ngx_http_refine_id_serve_check(ngx_str_t *text)
 {
-    u_char  c;
-    size_t  i;
-
-    if (text->len == 0 || text->len > NGX_HTTP_REFINE_ID_SERVE_MAX) {
+    if (text->len == 0 || text->len > NGX_HTTP_REFINE_ID_SERVE_MAX
+        || !ngx_http_refine_id_of(ngx_http_refine_id_serve, text, 0))
+    {
         return NGX_DECLINED;
     }
 
-    for (i = 0; i < text->len; i++) {
-        c = text->data[i];
+    return NGX_OK;
+}
 
-        if (c <= ' ' || c >= 0x7f
-            || c == '"' || c == '\'' || c == '\\'
-            || c == '<' || c == '>' || c == '&')
-        {
-            return NGX_DECLINED;
+
+static ngx_uint_t
+ngx_http_refine_id_of(const uint32_t *set, ngx_str_t *text, size_t from)
+{
+    u_char  *p, *last;
+
+    last = text->data + text->len;
+
+    for (p = text->data + from; p < last; p++) {
+        if (!(set[*p >> 5] & (1U << (*p & 0x1f)))) {
+            return 0;
         }
     }
 
-    return NGX_OK;
+    return 1;
 }
 
 
@@ -217,13 +234,4 @@ ngx_http_refine_id_kernel(u_char *p, size_t n)
     }
 
     return NGX_OK;
-}
-
-
-static ngx_uint_t
-ngx_http_refine_id_alnum(u_char c)
-{
-    return (c >= '0' && c <= '9')
-           || (c >= 'A' && c <= 'Z')
-           || (c >= 'a' && c <= 'z');
 }

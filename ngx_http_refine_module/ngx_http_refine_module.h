@@ -29,6 +29,8 @@ typedef struct {
     ngx_str_t                      name;        /* empty: off */
     ngx_str_t                      domain;
     time_t                         lifetime;    /* seconds */
+    ngx_str_t                      max_age;     /* as in Set-Cookie */
+    ngx_str_t                      attributes;  /* but for Secure */
 } ngx_http_refine_cookie_t;
 
 
