@@ -10,8 +10,44 @@
 #define NGX_HTTP_REFINE_ANSWER_MAX  1024
 
 
+static ngx_int_t ngx_http_refine_answer_send(ngx_http_request_t *r,
+    ngx_uint_t status, ngx_str_t *body);
+
+
 ngx_int_t
 ngx_http_refine_answer(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_str_t *body)
+{
+    ngx_str_set(&r->headers_out.content_type, "application/json");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+
+    return ngx_http_refine_answer_send(r, status, body);
+}
+
+
+/* nginx keeps the charset apart, and knows a type by what precedes the ";" */
+
+ngx_int_t
+ngx_http_refine_answer_as(ngx_http_request_t *r, ngx_uint_t status,
+    const char *type, ngx_str_t *body)
+{
+    const char  *charset;
+
+    r->headers_out.content_type.data = (u_char *) type;
+    r->headers_out.content_type.len = ngx_strlen(type);
+    r->headers_out.content_type_len = ngx_strchr(type, ';') - type;
+
+    charset = ngx_strstr(type, "charset=") + sizeof("charset=") - 1;
+
+    r->headers_out.charset.data = (u_char *) charset;
+    r->headers_out.charset.len = ngx_strlen(charset);
+
+    return ngx_http_refine_answer_send(r, status, body);
+}
+
+
+static ngx_int_t
+ngx_http_refine_answer_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *body)
 {
     ngx_int_t     rc;
@@ -25,17 +61,16 @@ ngx_http_refine_answer(ngx_http_request_t *r, ngx_uint_t status,
     }
 
     r->headers_out.status = status;
+    r->headers_out.content_type_lowcase = NULL;
 
     if (body == NULL) {
+        ngx_str_null(&r->headers_out.content_type);
         r->headers_out.content_length_n = 0;
         r->header_only = 1;
 
         return ngx_http_send_header(r);
     }
 
-    ngx_str_set(&r->headers_out.content_type, "application/json");
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
-    r->headers_out.content_type_lowcase = NULL;
     r->headers_out.content_length_n = body->len;
 
     b = ngx_calloc_buf(r->pool);

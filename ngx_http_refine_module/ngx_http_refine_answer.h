@@ -1,6 +1,7 @@
 
 /*
- * Level 6: the module's own answers: JSON, never stored by a cache.
+ * Level 6: the module's own answers, JSON unless another type is named, never
+ * stored by a cache.
  */
 
 
@@ -17,6 +18,12 @@
  */
 ngx_int_t ngx_http_refine_answer(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *body);
+
+/*
+ * The same as another type, which has a charset at its end; type is constant.
+ */
+ngx_int_t ngx_http_refine_answer_as(ngx_http_request_t *r, ngx_uint_t status,
+    const char *type, ngx_str_t *body);
 
 /*
  * The same with {"error":"..."}; text is constant.  The request's body is

@@ -44,6 +44,7 @@ ngx_http_refine_conf_create_loc(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     rlcf->any = 0;
+     *     rlcf->format = 0;
      *     rlcf->collect = 0;
      */
 
@@ -87,6 +88,7 @@ ngx_http_refine_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
         /* "if" and "limit_except" are parts of their location */
 
         conf->any = prev->any;
+        conf->format = prev->format;
         conf->collect = prev->collect;
     }
 

@@ -699,8 +699,9 @@ ngx_http_refine_control_fail(ngx_http_refine_control_t *control,
 static void
 ngx_http_refine_control_finish(ngx_http_refine_control_t *control)
 {
-    ngx_http_refine_report(control->request, 0, control->error,
-                           ngx_http_refine_control_answer, control);
+    ngx_http_refine_report(control->request, 0, NGX_HTTP_REFINE_REPORT_JSON,
+                           control->error, ngx_http_refine_control_answer,
+                           control);
 }
 
 

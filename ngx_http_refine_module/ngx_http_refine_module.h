@@ -184,6 +184,7 @@ typedef struct {
     ngx_http_refine_serve_conf_t  *serve;       /* NULL: off */
     ngx_uint_t                     any;         /* status, control: not only
                                                    from loopback */
+    ngx_uint_t                     format;      /* status: report.h */
     ngx_uint_t                     collect;     /* refine_collect is here */
 } ngx_http_refine_loc_conf_t;
 

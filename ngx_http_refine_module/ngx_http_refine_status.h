@@ -1,6 +1,7 @@
 
 /*
- * Level 6: refine_status: the metrics as JSON.  design: 3.5.
+ * Level 6: refine_status: the metrics as JSON, for Prometheus, or as a
+ * page.  design: 3.5.
  */
 
 

@@ -301,8 +301,8 @@ is(scalar(() = $all =~ m{^HTTP/1.1 200}mg), 10);
 
 === TEST 11: a parameter that is unknown
 --- config
-    location = /s { refine_status prometheus; }
+    location = /s { refine_status xml; }
 --- must_die
 --- error_log
-invalid parameter "prometheus" of refine_status, it must be "json" or "any"
+invalid parameter "xml" of refine_status, it must be one of "json", "prometheus" and "html", and "any", each once
 --- suppress_stderr

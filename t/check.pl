@@ -19,7 +19,7 @@ my $findings = 0;
 
 my %level;
 my @levels = (
-    [0, qw(compat buf inflate skip set id cookie counter rate)],
+    [0, qw(compat buf inflate skip set id cookie counter accept rate)],
     [0, qw(json html)],
     [1, qw(path event message response circuit target)],
     [1, qw(shared dial)],
@@ -165,8 +165,33 @@ sub check_docs {
             if $docs{operations} !~ /`\Q$name\E`/;
     }
 
+    check_metrics($counters, $docs{operations});
+
     for my $file (glob "$src/*.c") {
         check_log_lines($file, slurp($file), $docs{operations});
+    }
+
+    return;
+}
+
+
+# each counter is in a metric, by its group or alone, and each metric in the docs
+
+sub check_metrics {
+    my ($counters, $operations) = @_;
+
+    my $file = "$src/${prefix}report_metric.c";
+    my $metrics = slurp($file);
+
+    while ($counters =~ /^    row\((\w+),\s+"(\w*)",\s+"(\w+)"\)/mg) {
+        finding($file, 'no metric of the counter ' . ($2 ? "$2.$3" : $3))
+            if $metrics !~ /\(uintptr_t\) "\Q$2\E"/
+               && $metrics !~ /NGX_HTTP_REFINE_$1\b/;
+    }
+
+    while ($metrics =~ /\{ "(refine_\w+)"/g) {
+        finding('docs/operations.md', "no metric $1")
+            if $operations !~ /`\Q$1\E`/;
     }
 
     return;

@@ -242,3 +242,10 @@ ngx_stub_pool_add(ngx_pool_t *pool, void *p)
 
     return p;
 }
+
+
+ngx_int_t
+ngx_strncasecmp(u_char *s1, u_char *s2, size_t n)
+{
+    return strncasecmp((char *) s1, (char *) s2, n);
+}

@@ -1,0 +1,189 @@
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+#include "ngx_http_refine_report_core.h"
+
+
+#define ngx_http_refine_report_name(b, name)                                  \
+    ngx_http_refine_buf_lit(b, "\"" name "\":")
+
+#define ngx_http_refine_report_int(b, name, n)                                \
+    ngx_http_refine_report_name(b, name);                                     \
+    ngx_http_refine_buf_int(b, n);                                            \
+    ngx_http_refine_buf_lit(b, ",")
+
+
+static void ngx_http_refine_report_catalog(ngx_http_refine_buf_t *b,
+    ngx_http_refine_report_row_t *row);
+static void ngx_http_refine_report_counters(ngx_http_refine_buf_t *b,
+    ngx_http_refine_metrics_t *metrics, const char *group);
+static void ngx_http_refine_report_circuit(ngx_http_refine_buf_t *b,
+    ngx_http_refine_report_row_t *row);
+static void ngx_http_refine_report_limit(ngx_http_refine_buf_t *b,
+    int64_t value);
+static void ngx_http_refine_report_flag(ngx_http_refine_buf_t *b,
+    ngx_uint_t flag);
+
+
+void
+ngx_http_refine_report_json(ngx_http_refine_report_t *report,
+    ngx_http_refine_buf_t *b)
+{
+    ngx_uint_t  i;
+
+    ngx_http_refine_buf_lit(b, "{\"version\":\"" NGX_HTTP_REFINE_VERSION
+                               "\",");
+
+    if (report->error) {
+        ngx_http_refine_report_name(b, "error");
+        ngx_http_refine_report_text(b, report->error);
+        ngx_http_refine_buf_lit(b, ",");
+    }
+
+    ngx_http_refine_report_name(b, "catalogs");
+    ngx_http_refine_buf_lit(b, "{");
+
+    for (i = 0; i < report->nrows; i++) {
+        if (i) {
+            ngx_http_refine_buf_lit(b, ",");
+        }
+
+        ngx_http_refine_report_catalog(b, &report->rows[i]);
+    }
+
+    ngx_http_refine_buf_lit(b, "}}\n");
+}
+
+
+static void
+ngx_http_refine_report_catalog(ngx_http_refine_buf_t *b,
+    ngx_http_refine_report_row_t *row)
+{
+    ngx_http_refine_metrics_t  *m;
+    ngx_http_refine_catalog_t  *catalog;
+
+    m = &row->metrics;
+    catalog = row->catalog;
+
+    ngx_http_refine_buf_json(b, catalog->name.data, catalog->name.len);
+    ngx_http_refine_buf_lit(b, ":{");
+
+    ngx_http_refine_report_int(b, "queued", m->queued);
+    ngx_http_refine_report_int(b, "sent", m->sent);
+    ngx_http_refine_report_int(b, "failed", m->failed);
+    ngx_http_refine_report_int(b, "retrying", m->retrying);
+    ngx_http_refine_report_int(b, "accepted", m->accepted);
+
+    ngx_http_refine_report_name(b, "rejected");
+    ngx_http_refine_buf_lit(b, "{");
+    ngx_http_refine_report_counters(b, m, "rejected");
+    ngx_http_refine_buf_lit(b, "},\"dropped\":{");
+    ngx_http_refine_report_counters(b, m, "dropped");
+    ngx_http_refine_buf_lit(b, "},");
+
+    ngx_http_refine_report_counters(b, m, "");
+    ngx_http_refine_buf_lit(b, ",");
+
+    ngx_http_refine_report_int(b, "dead", m->dead);
+    ngx_http_refine_report_int(b, "deadTrimmed", m->dead_trimmed);
+    ngx_http_refine_report_int(b, "bytes", m->bytes);
+    ngx_http_refine_report_int(b, "oldestAgeMs", m->oldest_age);
+
+    ngx_http_refine_report_name(b, "events");
+    ngx_http_refine_buf_lit(b, "{");
+    ngx_http_refine_report_counters(b, m, "events");
+    ngx_http_refine_buf_lit(b, "},\"serves\":{");
+    ngx_http_refine_report_counters(b, m, "serves");
+    ngx_http_refine_buf_lit(b, ",\"skipped\":{");
+    ngx_http_refine_report_counters(b, m, "skipped");
+    ngx_http_refine_buf_lit(b, "}},\"redis\":{\"state\":");
+    ngx_http_refine_report_text(b, row->redis);
+    ngx_http_refine_buf_lit(b, "},\"refine\":");
+    ngx_http_refine_report_circuit(b, row);
+    ngx_http_refine_buf_lit(b, ",\"paused\":");
+    ngx_http_refine_report_flag(b, m->paused);
+    ngx_http_refine_buf_lit(b, ",\"stale\":");
+    ngx_http_refine_report_flag(b, m->stale);
+    ngx_http_refine_buf_lit(b, "}");
+}
+
+
+static void
+ngx_http_refine_report_counters(ngx_http_refine_buf_t *b,
+    ngx_http_refine_metrics_t *metrics, const char *group)
+{
+    ngx_uint_t                        i, n;
+    const ngx_http_refine_counter_t  *counter;
+
+    n = 0;
+
+    for (i = 0; i < NGX_HTTP_REFINE_COUNTER_MAX; i++) {
+        counter = &ngx_http_refine_counters[i];
+
+        if (ngx_strcmp(counter->group.data, group) != 0) {
+            continue;
+        }
+
+        if (n++) {
+            ngx_http_refine_buf_lit(b, ",");
+        }
+
+        ngx_http_refine_buf_json(b, counter->name.data, counter->name.len);
+        ngx_http_refine_buf_lit(b, ":");
+        ngx_http_refine_buf_int(b, metrics->counters[i]);
+    }
+}
+
+
+static void
+ngx_http_refine_report_circuit(ngx_http_refine_buf_t *b,
+    ngx_http_refine_report_row_t *row)
+{
+    ngx_http_refine_shared_state_t  *state;
+
+    state = &row->state;
+
+    ngx_http_refine_buf_lit(b, "{\"state\":");
+    ngx_http_refine_report_text(b, row->refine);
+    ngx_http_refine_buf_lit(b, ",\"lastStatus\":");
+    ngx_http_refine_buf_int(b, state->last_status);
+
+    if (state->retry_at) {
+        ngx_http_refine_buf_lit(b, ",\"retryAt\":");
+        ngx_http_refine_buf_int(b, state->retry_at);
+    }
+
+    ngx_http_refine_buf_lit(b, ",\"rate\":{\"limit\":");
+    ngx_http_refine_report_limit(b, state->limit);
+    ngx_http_refine_buf_lit(b, ",\"remaining\":");
+    ngx_http_refine_report_limit(b, state->remaining);
+    ngx_http_refine_buf_lit(b, ",\"reset\":");
+    ngx_http_refine_report_limit(b, state->reset ? (int64_t) state->reset
+                                                 : -1);
+    ngx_http_refine_buf_lit(b, "}}");
+}
+
+
+static void
+ngx_http_refine_report_limit(ngx_http_refine_buf_t *b, int64_t value)
+{
+    if (value < 0) {
+        ngx_http_refine_buf_lit(b, "null");
+
+    } else {
+        ngx_http_refine_buf_int(b, value);
+    }
+}
+
+
+static void
+ngx_http_refine_report_flag(ngx_http_refine_buf_t *b, ngx_uint_t flag)
+{
+    if (flag) {
+        ngx_http_refine_buf_lit(b, "true");
+
+    } else {
+        ngx_http_refine_buf_lit(b, "false");
+    }
+}
