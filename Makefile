@@ -127,6 +127,7 @@ bench:
 	@$(MAKE) -s build
 	t/bench/collect
 	t/bench/serve
+	t/bench/deliver
 
 install: build
 	install -D -m 644 $(module) $(DESTDIR)$(PREFIX)/ngx_http_refine_module.so
