@@ -51,6 +51,7 @@ struct ngx_http_refine_http_post_s {
     ngx_str_t                         request;
     ngx_http_refine_http_handler_pt   handler;
     void                             *data;
+    size_t                            received;
     ngx_uint_t                        retried;
     ngx_uint_t                        done;     /* the handler is running */
     ngx_http_refine_message_t         message;
@@ -393,6 +394,17 @@ ngx_http_refine_http_received(void *data, u_char *p, size_t len)
     rc = ngx_http_refine_message_parse(&post->message, p, len, &used);
 
     if (rc == NGX_AGAIN) {
+
+        post->received += len;
+
+        if (post->received > NGX_HTTP_REFINE_HTTP_MAX_READ) {
+
+            /* far beyond any header: the status is there */
+
+            ngx_http_refine_http_answered(post);
+            return;
+        }
+
         ngx_http_refine_peer_read_timeout(conn->peer,
                                           conn->http->target->read_timeout);
         return;

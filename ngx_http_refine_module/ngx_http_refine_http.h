@@ -15,6 +15,7 @@
 
 
 #define NGX_HTTP_REFINE_HTTP_MAX_BODY  65536    /* of an answer that is kept */
+#define NGX_HTTP_REFINE_HTTP_MAX_READ  1048576  /* of an answer at all */
 
 
 typedef struct ngx_http_refine_http_s       ngx_http_refine_http_t;
@@ -53,7 +54,8 @@ typedef u_char *(*ngx_http_refine_http_body_pt)(void *data, u_char *p);
 /*
  * Sends a POST.  head: the request line and all headers except
  * Content-Length, each line with CR LF, without the empty line, which is
- * copied; body: writes size bytes.  timeout bounds the whole exchange.  A kept
+ * copied; body: writes size bytes.  timeout bounds the whole exchange.  Of a
+ * long answer ..._HTTP_MAX_READ bytes are read and its status taken.  A kept
  * connection that turns out closed before the first byte of an answer is
  * replaced by a new one at once, a single time.
  *

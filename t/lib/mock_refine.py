@@ -24,16 +24,19 @@ the mock itself:
        keep      the connection stays open after raw
        early     answer before the body is read, then close (needs path)
        stale     another request on the same connection gets no answer: it is
-                 closed ("close") or reset ("reset")
+                 closed ("close"), reset ("reset"), or closed after a byte of
+                 an answer ("byte")
+       size      length of the answer's body, as far as it is taken
        rate      a limit: {"limit": N, "window": SECONDS}, announced in the
                  X-RateLimit headers of each answer; beyond it 429.  "others"
                  use so much of it, evenly; "skew" is what the mock's clock is
                  ahead of ours; "seconds" announces the reset in seconds
   POST /_mock/reset?catalog=ID      forgets behaviour and requests
-  POST /_mock/dns                   {name: [address...]}: what names resolve to
+  POST /_mock/dns                   {name: [address...]}: what names resolve to,
+                                    "silence": no reply, "failure": SERVFAIL
 
-usage: mock_refine.py [--key KEY] [--cert FILE --cert-key FILE]
-                      (unix:PATH | HOST:PORT | dns:HOST:PORT)...
+usage: mock_refine.py [--key KEY] [--cert FILE --cert-key FILE [--tls 1.2|1.3]]
+                      (unix:PATH | HOST:PORT | [HOST]:PORT | dns:HOST:PORT)...
 A PORT of 0 is chosen freely; each address is printed when it listens.
 """
 
@@ -252,6 +255,15 @@ class Handler(BaseHTTPRequestHandler):
                 return
             time.sleep(rule.get("pause", 0))
 
+    def large(self, status, size):
+        self.answer(status, headers={"Content-Length": str(size)})
+        try:
+            for _ in range(size // 65536):
+                self.wfile.write(b"x" * 65536)
+            self.wfile.write(b"x" * (size % 65536))
+        except OSError:
+            self.close_connection = True
+
     def early(self):
         rule = rule_for(self.path, None, None)
         if not rule:
@@ -269,6 +281,8 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection |= self.stale is not None
         if self.stale == "reset":
             self.reset()
+        if self.stale == "byte":
+            self.wfile.write(b"H")
         if self.stale or self.early():
             return None
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -310,6 +324,8 @@ class Handler(BaseHTTPRequestHandler):
         if not status:
             self.close_connection = not rule.get("keep")
             return None
+        if "size" in rule:
+            return self.large(status, rule["size"])
         if status >= 300 or "body" in rule:
             if "body" in rule:
                 return self.answer(status, rule["body"], headers)
@@ -328,6 +344,10 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def handle_error(self, request, client_address):
         if not isinstance(sys.exc_info()[1], OSError):
             super().handle_error(request, client_address)
+
+
+class Server6(Server):
+    address_family = socket.AF_INET6
 
 
 class TLSServer(Server):
@@ -353,7 +373,7 @@ class UnixServer(Server):
 
 
 def resolve(sock):
-    """Answers questions for A records by NAMES."""
+    """Answers questions for A and AAAA records by NAMES."""
     while True:
         query, client = sock.recvfrom(600)
         end, labels = 12, []
@@ -363,13 +383,19 @@ def resolve(sock):
         kind = struct.unpack(">H", query[end + 1:end + 3])[0]
         with LOCK:
             known = NAMES.get(".".join(labels))
-        found = (known or []) if kind == 1 else []
-        reply = query[:2] + struct.pack(
-            ">HHHHH", 0x8180 if known else 0x8183, 1, len(found), 0, 0)
+        if known == "silence":
+            continue
+        flags = 0x8182 if known == "failure" else 0x8180 if known else 0x8183
+        family = {1: socket.AF_INET, 28: socket.AF_INET6}.get(kind)
+        found = [] if known == "failure" else [
+            socket.inet_pton(family, address) for address in known or []
+            if family == (socket.AF_INET6 if ":" in address
+                          else socket.AF_INET)]
+        reply = query[:2] + struct.pack(">HHHHH", flags, 1, len(found), 0, 0)
         reply += query[12:end + 5]
         for address in found:
-            reply += b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 1, 4)
-            reply += socket.inet_aton(address)
+            reply += b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, 1,
+                                               len(address)) + address
         sock.sendto(reply, client)
 
 
@@ -386,12 +412,17 @@ def listen(address):
         shown = address
     else:
         host, port = address.rsplit(":", 1)
-        server = (TLSServer if OPTIONS.cert else Server)(
-            (host, int(port)), Handler)
+        kind = TLSServer if OPTIONS.cert else \
+            Server6 if host[0] == "[" else Server
+        server = kind((host.strip("[]"), int(port)), Handler)
         shown = "%s:%d" % server.server_address[:2]
     if OPTIONS.cert:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(OPTIONS.cert, OPTIONS.cert_key)
+        if OPTIONS.tls:
+            version = {"1.2": ssl.TLSVersion.TLSv1_2,
+                       "1.3": ssl.TLSVersion.TLSv1_3}[OPTIONS.tls]
+            context.minimum_version = context.maximum_version = version
         TLSServer.context = context
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(shown, flush=True)
@@ -402,6 +433,7 @@ if __name__ == "__main__":
     PARSER.add_argument("--key")
     PARSER.add_argument("--cert")
     PARSER.add_argument("--cert-key")
+    PARSER.add_argument("--tls", choices=("1.2", "1.3"))
     PARSER.add_argument("addresses", nargs="+")
     OPTIONS = PARSER.parse_args()
     # whoever started it writes nothing: the end of its pipe ends the mock
