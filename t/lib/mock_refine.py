@@ -23,6 +23,8 @@ the mock itself:
        pause     seconds between the parts of raw
        keep      the connection stays open after raw
        early     answer before the body is read, then close (needs path)
+       sip       read the body in so many bytes at a time, with a pause after
+                 each (needs path, and a body larger than a socket's buffers)
        stale     another request on the same connection gets no answer: it is
                  closed ("close"), reset ("reset"), or closed after a byte of
                  an answer ("byte")
@@ -133,7 +135,7 @@ def rule_for(path, catalog, text):
         for rule in reversed(RULES):
             if rule.get("path") not in (None, path):
                 continue
-            if bool(rule.get("early")) != (text is None):
+            if bool(rule.get("early") or rule.get("sip")) != (text is None):
                 continue
             if text is not None and rule.get("catalog") not in (None, catalog):
                 continue
@@ -268,6 +270,11 @@ class Handler(BaseHTTPRequestHandler):
         rule = rule_for(self.path, None, None)
         if not rule:
             return False
+        if "sip" in rule:
+            while self.rfile.read(rule["sip"]):
+                time.sleep(rule["pause"])
+            self.close_connection = True
+            return True
         self.close_connection = True
         with LOCK:
             REQUESTS.append({
