@@ -87,10 +87,11 @@ test:
 unit: $(units)
 	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
 
-unit_cc = $(CC) -W -Wall -Wno-unused-parameter -Werror $(sanitize) \
+alone_cc = $(CC) -W -Wall -Wno-unused-parameter -Werror \
     $(addprefix -I,$(wildcard $(addprefix $(NGX_SRC)/src/, \
         core event event/modules os/unix http http/modules http/v2))) \
     -I$(OBJS) -I$(src) -It/unit
+unit_cc = $(alone_cc) $(sanitize)
 
 $(OBJS)/unit/%.o: $(src)/%.c $(sources) | $(OBJS)/Makefile
 	@mkdir -p $(OBJS)/unit
@@ -125,9 +126,16 @@ asan:
 bench:
 	@t/lib/deps.sh bench
 	@$(MAKE) -s build
+	@$(MAKE) -s $(OBJS)/bench_lexer
+	$(OBJS)/bench_lexer
 	t/bench/collect
 	t/bench/serve
 	t/bench/deliver
+
+lexer := $(patsubst %,$(src)/ngx_http_refine_%.c,skip json path path_match)
+
+$(OBJS)/bench_lexer: t/bench/lexer.c $(sources) | $(OBJS)/Makefile
+	$(alone_cc) -O2 -o $@ $< $(lexer) t/unit/ngx_stub.c -lcjson -lm
 
 install: build
 	install -D -m 644 $(module) $(DESTDIR)$(PREFIX)/ngx_http_refine_module.so
