@@ -237,6 +237,19 @@ ngx_http_refine_buf_json(ngx_http_refine_buf_t *b, const u_char *p, size_t len)
 }
 
 
+#if (__SSE2__)
+
+/* signed: bytes from 0x80 are less than a space as well */
+
+#define ngx_http_refine_buf_unclean(v)                                        \
+    _mm_movemask_epi8(                                                        \
+        _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(' ')),                   \
+                     _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),      \
+                                  _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')))))
+
+#endif
+
+
 /*
  * Copies bytes up to the first that is not clean ASCII.  What is stored behind
  * the returned end is overwritten later, within the room that was reserved.
@@ -252,13 +265,7 @@ ngx_http_refine_buf_clean(u_char *dst, const u_char *p, const u_char *last)
 
     while (last - p >= 16) {
         v = _mm_loadu_si128((const __m128i *) p);
-
-        /* signed: bytes from 0x80 are less than a space as well */
-
-        mask = _mm_movemask_epi8(
-                   _mm_or_si128(_mm_cmplt_epi8(v, _mm_set1_epi8(' ')),
-                       _mm_or_si128(_mm_cmpeq_epi8(v, _mm_set1_epi8('"')),
-                                    _mm_cmpeq_epi8(v, _mm_set1_epi8('\\')))));
+        mask = ngx_http_refine_buf_unclean(v);
 
         _mm_storeu_si128((__m128i *) dst, v);
 
@@ -268,6 +275,20 @@ ngx_http_refine_buf_clean(u_char *dst, const u_char *p, const u_char *last)
 
         p += 16;
         dst += 16;
+    }
+
+    if (last - p >= 8) {
+        v = _mm_loadl_epi64((const __m128i *) p);
+        mask = ngx_http_refine_buf_unclean(v) & 0xff;
+
+        _mm_storel_epi64((__m128i *) dst, v);
+
+        if (mask) {
+            return dst + __builtin_ctz(mask);
+        }
+
+        p += 8;
+        dst += 8;
     }
 
 #endif

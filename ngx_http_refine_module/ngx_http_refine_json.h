@@ -47,12 +47,15 @@ typedef struct {
     ngx_str_t                      text;    /* raw, see next() */
     const char                    *error;   /* constant, NULL: none */
     ngx_uint_t                     depth;   /* objects and arrays open */
-    unsigned                       more:1;  /* the token goes on */
-    unsigned                       escaped:1;   /* a backslash so far */
+    u_char                         more;    /* the token goes on */
+    u_char                         escaped; /* a backslash so far */
 
-    /* its own */
-    unsigned                       report:1;
-    unsigned                       skip:1;
+    /*
+     * its own; bytes, for they are written with each token, and a bit would
+     * have to wait for the bit before it
+     */
+    u_char                         report;
+    u_char                         skip;
     u_char                        *start;   /* the chunk */
     u_char                        *pos;
     u_char                        *last;

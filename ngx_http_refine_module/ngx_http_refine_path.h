@@ -71,9 +71,9 @@ typedef struct {
     ngx_int_t                        rc;        /* once done */
     ngx_uint_t                       wanted;    /* by the last key */
     ngx_uint_t                       matched;   /* the scalar at hand */
-    unsigned                         partial:1; /* within a token */
-    unsigned                         too_long:1;
-    unsigned                         done:1;
+    u_char                           partial;   /* within a token */
+    u_char                           too_long;
+    u_char                           done;
     ngx_http_refine_path_level_t     levels[NGX_HTTP_REFINE_PATH_MAX_STEPS
                                             + 1];
 } ngx_http_refine_path_match_t;

@@ -7,7 +7,7 @@
 static ngx_int_t ngx_http_refine_set_room(ngx_http_refine_set_t *set,
     ngx_uint_t max);
 static ngx_uint_t ngx_http_refine_set_slot(ngx_http_refine_set_t *set,
-    u_char *data, size_t len);
+    u_char *data, size_t len, uint32_t *tag);
 
 
 ngx_int_t
@@ -30,9 +30,11 @@ ngx_int_t
 ngx_http_refine_set_add(ngx_http_refine_set_t *set, u_char *data, size_t len)
 {
     ngx_str_t   *s;
+    uint32_t     tag;
     ngx_uint_t   i, slot;
 
     slot = 0;
+    tag = 0;
 
     if (set->slots == NULL) {
 
@@ -45,7 +47,7 @@ ngx_http_refine_set_add(ngx_http_refine_set_t *set, u_char *data, size_t len)
         }
 
     } else {
-        slot = ngx_http_refine_set_slot(set, data, len);
+        slot = ngx_http_refine_set_slot(set, data, len, &tag);
 
         if (set->slots[slot]) {
             return NGX_DECLINED;
@@ -54,11 +56,11 @@ ngx_http_refine_set_add(ngx_http_refine_set_t *set, u_char *data, size_t len)
 
     if (set->nstrings == set->max) {
 
-        if (ngx_http_refine_set_room(set, set->max * 4) != NGX_OK) {
+        if (ngx_http_refine_set_room(set, set->max * 8) != NGX_OK) {
             return NGX_ERROR;
         }
 
-        slot = ngx_http_refine_set_slot(set, data, len);
+        slot = ngx_http_refine_set_slot(set, data, len, &tag);
     }
 
     s = &set->strings[set->nstrings++];
@@ -66,7 +68,7 @@ ngx_http_refine_set_add(ngx_http_refine_set_t *set, u_char *data, size_t len)
     s->len = len;
 
     if (set->slots != NULL) {
-        set->slots[slot] = (uint32_t) set->nstrings;
+        set->slots[slot] = tag | (uint32_t) set->nstrings;
     }
 
     return NGX_OK;
@@ -78,9 +80,9 @@ ngx_http_refine_set_add(ngx_http_refine_set_t *set, u_char *data, size_t len)
 static ngx_int_t
 ngx_http_refine_set_room(ngx_http_refine_set_t *set, ngx_uint_t max)
 {
-    uint32_t    *slots;
+    uint32_t     tag, *slots;
     ngx_str_t   *strings, *s;
-    ngx_uint_t   i, bits;
+    ngx_uint_t   i, slot, bits;
 
     /* at most half of the slots are taken */
 
@@ -116,20 +118,26 @@ ngx_http_refine_set_room(ngx_http_refine_set_t *set, ngx_uint_t max)
 
     for (i = 0; i < set->nstrings; i++) {
         s = &strings[i];
-        slots[ngx_http_refine_set_slot(set, s->data, s->len)] = i + 1;
+        slot = ngx_http_refine_set_slot(set, s->data, s->len, &tag);
+        slots[slot] = tag | (uint32_t) (i + 1);
     }
 
     return NGX_OK;
 }
 
 
-/* the slot of the string, or the free one where it belongs */
+/*
+ * The slot of the string, or the free one where it belongs.  Beside the number
+ * of its string, which is less than that of the slots, a slot has room for a
+ * part of the hash: the tag, by which most other strings are known as such.
+ */
 
 static ngx_uint_t
-ngx_http_refine_set_slot(ngx_http_refine_set_t *set, u_char *data, size_t len)
+ngx_http_refine_set_slot(ngx_http_refine_set_t *set, u_char *data, size_t len,
+    uint32_t *tag)
 {
     size_t       i;
-    uint32_t     word;
+    uint32_t     word, taken;
     uint64_t     hash;
     ngx_str_t   *s;
     ngx_uint_t   slot, mask;
@@ -152,16 +160,23 @@ ngx_http_refine_set_slot(ngx_http_refine_set_t *set, u_char *data, size_t len)
 
     mask = ((ngx_uint_t) 1 << set->bits) - 1;
     slot = (ngx_uint_t) (hash >> (64 - set->bits));
+    *tag = (uint32_t) (hash >> 16) & ~(uint32_t) mask;
 
-    while (set->slots[slot]) {
-        s = &set->strings[set->slots[slot] - 1];
+    for ( ;; ) {
+        taken = set->slots[slot];
 
-        if (s->len == len && ngx_memcmp(s->data, data, len) == 0) {
-            break;
+        if (taken == 0) {
+            return slot;
+        }
+
+        if ((taken & ~(uint32_t) mask) == *tag) {
+            s = &set->strings[(taken & mask) - 1];
+
+            if (s->len == len && ngx_memcmp(s->data, data, len) == 0) {
+                return slot;
+            }
         }
 
         slot = (slot + 1) & mask;
     }
-
-    return slot;
 }

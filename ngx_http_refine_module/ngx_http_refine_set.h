@@ -22,7 +22,7 @@ typedef struct {
     ngx_str_t   *strings;
     ngx_uint_t   nstrings;
     ngx_uint_t   max;             /* room in strings */
-    uint32_t    *slots;           /* index into strings + 1; NULL: small */
+    uint32_t    *slots;           /* see set_slot(); NULL: small */
     ngx_uint_t   bits;            /* of the number of slots */
     uint64_t     seed;
     ngx_str_t    small[NGX_HTTP_REFINE_SET_SMALL];

@@ -187,7 +187,7 @@ ngx_http_refine_tap_value_item(ngx_http_refine_tap_value_t *values,
     ngx_http_refine_path_value_t *value)
 {
     size_t      i, len;
-    u_char     *p;
+    u_char     *p, *text;
     ngx_int_t   rc;
 
     len = value->text.len;
@@ -203,14 +203,15 @@ ngx_http_refine_tap_value_item(ngx_http_refine_tap_value_t *values,
         return NGX_ERROR;
     }
 
-    for (i = 0; i < len; i++) {
+    text = value->text.data;
 
-        if (value->text.data[i] < 0x20 || value->text.data[i] == 0x7f) {
+    for (i = 0; i < len; i++) {
+        if (text[i] < 0x20 || text[i] == 0x7f) {
             return NGX_OK;
         }
-
-        p[i] = value->text.data[i];
     }
+
+    ngx_memcpy(p, text, len);
 
     rc = ngx_http_refine_set_add(&values->items, p, len);
 

@@ -7,7 +7,8 @@
 #include <stddef.h>
 #include <cmocka.h>
 
-#include "ngx_http_refine_skip.h"
+/* with what is its own, for a processor takes one of two ways only */
+#include "ngx_http_refine_skip.c"
 
 
 #define NOT_OVER  ((size_t) -1)
@@ -56,10 +57,29 @@ test_expect(const char *text, size_t len)
 }
 
 
+typedef u_char *(*test_skip_pt)(ngx_http_refine_skip_t *skip, u_char *p,
+    u_char *last);
+
+
+#if (__SSE2__)
+
+static u_char *
+test_narrow(ngx_http_refine_skip_t *skip, u_char *p, u_char *last)
+{
+    u_char  *end;
+
+    end = ngx_http_refine_skip_narrow(skip, &p, last);
+
+    return end ? end : ngx_http_refine_skip_bytes(skip, p, last);
+}
+
+#endif
+
+
 /* in pieces of exact size, so that a byte read beyond one shows */
 
 static size_t
-test_skip(const char *text, size_t len, size_t piece)
+test_skip(test_skip_pt run, const char *text, size_t len, size_t piece)
 {
     u_char                  *copy, *end;
     size_t                   pos, n;
@@ -75,7 +95,7 @@ test_skip(const char *text, size_t len, size_t piece)
         assert_non_null(copy);
         memcpy(copy, text + pos, n);
 
-        end = ngx_http_refine_skip(&skip, copy, copy + n);
+        end = run(&skip, copy, copy + n);
 
         if (skip.depth == 0) {
             pos += end - copy;
@@ -92,14 +112,14 @@ test_skip(const char *text, size_t len, size_t piece)
 
 
 static void
-test_all(const char *text, size_t len)
+test_way(test_skip_pt run, const char *text, size_t len)
 {
     size_t  want, piece, got;
 
     want = test_expect(text, len);
 
     for (piece = 1; piece <= len; piece += 1 + piece / 7) {
-        got = test_skip(text, len, piece);
+        got = test_skip(run, text, len, piece);
 
         if (got != want) {
             fail_msg("pieces of %d: %d, expected %d: %.*s", (int) piece,
@@ -107,8 +127,20 @@ test_all(const char *text, size_t len)
         }
     }
 
-    got = test_skip(text, len, len);
+    got = test_skip(run, text, len, len);
     assert_int_equal(got, want);
+}
+
+
+static void
+test_all(const char *text, size_t len)
+{
+    test_way(ngx_http_refine_skip, text, len);
+    test_way(ngx_http_refine_skip_bytes, text, len);
+
+#if (__SSE2__)
+    test_way(test_narrow, text, len);
+#endif
 }
 
 
