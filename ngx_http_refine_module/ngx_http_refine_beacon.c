@@ -6,9 +6,6 @@
 #include "ngx_http_refine_set.h"
 
 
-/* for where client_max_body_size is off: a body is read into memory */
-#define NGX_HTTP_REFINE_BEACON_MAX_BODY      (16 * 1024 * 1024)
-
 #define NGX_HTTP_REFINE_BEACON_DEPTH         8
 #define NGX_HTTP_REFINE_BEACON_MAX_REJECTED  (1024 * 1024)
 
@@ -24,9 +21,6 @@ static ngx_int_t ngx_http_refine_beacon_envelope(
     ngx_http_refine_beacon_t *beacon);
 static ngx_int_t ngx_http_refine_beacon_sent_at(
     ngx_http_refine_beacon_t *beacon, cJSON *value);
-static ngx_int_t ngx_http_refine_beacon_refuse(
-    ngx_http_refine_beacon_t *beacon, ngx_uint_t status, const char *field,
-    const char *error, ngx_http_refine_counter_e reason);
 
 
 void
@@ -40,7 +34,8 @@ ngx_http_refine_beacon_init(ngx_http_refine_beacon_t *beacon, ngx_pool_t *pool)
 
 
 ngx_int_t
-ngx_http_refine_beacon_body(ngx_http_request_t *r, ngx_str_t *text)
+ngx_http_refine_beacon_body(ngx_http_refine_beacon_t *beacon,
+    ngx_http_request_t *r, ngx_str_t *text)
 {
     off_t         size;
     ngx_buf_t    *b;
@@ -69,7 +64,10 @@ ngx_http_refine_beacon_body(ngx_http_request_t *r, ngx_str_t *text)
     }
 
     if (size > NGX_HTTP_REFINE_BEACON_MAX_BODY) {
-        return NGX_DECLINED;
+        return ngx_http_refine_beacon_refuse(beacon,
+                   NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "",
+                   "the body is too large",
+                   NGX_HTTP_REFINE_REJECTED_TOO_LARGE);
     }
 
     text->len = (size_t) size;
@@ -368,7 +366,7 @@ ngx_http_refine_beacon_check(ngx_http_refine_beacon_t *beacon,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_refine_beacon_refuse(ngx_http_refine_beacon_t *beacon,
     ngx_uint_t status, const char *field, const char *error,
     ngx_http_refine_counter_e reason)

@@ -15,6 +15,9 @@
 
 #define NGX_HTTP_REFINE_BEACON_MAX_EVENTS  100
 
+/* for where client_max_body_size is off: a body is read into memory */
+#define NGX_HTTP_REFINE_BEACON_MAX_BODY    (16 * 1024 * 1024)
+
 
 typedef struct {
     cJSON                          *json;
@@ -39,10 +42,19 @@ void ngx_http_refine_beacon_init(ngx_http_refine_beacon_t *beacon,
     ngx_pool_t *pool);
 
 /*
- * The request's body in one piece, from memory or file.  NGX_DECLINED: larger
- * than can be read; NGX_ERROR.
+ * The request's body in one piece, from memory or file.  NGX_DECLINED with
+ * beacon->status and beacon->error: larger than can be read; NGX_ERROR.
  */
-ngx_int_t ngx_http_refine_beacon_body(ngx_http_request_t *r, ngx_str_t *text);
+ngx_int_t ngx_http_refine_beacon_body(ngx_http_refine_beacon_t *beacon,
+    ngx_http_request_t *r, ngx_str_t *text);
+
+/*
+ * Inflates a body of Content-Encoding: gzip, the text is replaced.  It becomes
+ * no larger than client_max_body_size.  Returns what body() does, and
+ * NGX_DECLINED as well for what is not exactly one or more members of gzip.
+ */
+ngx_int_t ngx_http_refine_beacon_gzip(ngx_http_refine_beacon_t *beacon,
+    ngx_http_request_t *r, ngx_str_t *text);
 
 /*
  * Checks and reads the text.  NGX_OK; NGX_DECLINED with beacon->status and
@@ -60,6 +72,11 @@ ngx_int_t ngx_http_refine_beacon_parse(ngx_http_refine_beacon_t *beacon,
 ngx_int_t ngx_http_refine_beacon_check(ngx_http_refine_beacon_t *beacon,
     ngx_pool_t *pool, ngx_http_refine_event_env_t *env,
     ngx_http_refine_queue_t *queue, ngx_shm_zone_t *zone);
+
+/* fills in beacon->status and beacon->error; the texts are constant */
+ngx_int_t ngx_http_refine_beacon_refuse(ngx_http_refine_beacon_t *beacon,
+    ngx_uint_t status, const char *field, const char *error,
+    ngx_http_refine_counter_e reason);
 
 /* adds a row to beacon->rejected; index -1: the request as a whole */
 void ngx_http_refine_beacon_reject(ngx_http_refine_beacon_t *beacon,

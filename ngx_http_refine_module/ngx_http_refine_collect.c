@@ -12,7 +12,9 @@
 
 static ngx_int_t ngx_http_refine_collect_handler(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_refine_collect_test(ngx_http_request_t *r,
-    const char **error, ngx_http_refine_counter_e *reason);
+    ngx_uint_t *gzip, const char **error, ngx_http_refine_counter_e *reason);
+static ngx_int_t ngx_http_refine_collect_encoding(ngx_http_request_t *r,
+    ngx_uint_t *gzip);
 static ngx_http_refine_collect_t *ngx_http_refine_collect_create(
     ngx_http_request_t *r);
 static ngx_int_t ngx_http_refine_collect_preflight(ngx_http_request_t *r);
@@ -37,7 +39,7 @@ static ngx_int_t
 ngx_http_refine_collect_handler(ngx_http_request_t *r)
 {
     ngx_int_t                    rc;
-    ngx_uint_t                   status;
+    ngx_uint_t                   status, gzip;
     const char                  *error;
     ngx_http_refine_ctx_t       *ctx;
     ngx_http_refine_collect_t   *collect;
@@ -60,7 +62,7 @@ ngx_http_refine_collect_handler(ngx_http_request_t *r)
                                                  NGX_HTTP_REFINE_UNAVAILABLE);
     }
 
-    status = ngx_http_refine_collect_test(r, &error, &reason);
+    status = ngx_http_refine_collect_test(r, &gzip, &error, &reason);
 
     if (status) {
         collect = ngx_http_refine_collect_create(r);
@@ -80,6 +82,7 @@ ngx_http_refine_collect_handler(ngx_http_request_t *r)
     }
 
     ctx->outcome = ngx_http_refine_collect_aborted;
+    ctx->gzip = gzip;
     r->request_body_in_single_buf = 1;
 
     rc = ngx_http_read_client_request_body(r, ngx_http_refine_collect_body);
@@ -95,11 +98,9 @@ ngx_http_refine_collect_handler(ngx_http_request_t *r)
 /* what can be refused without the body; 0, or the status */
 
 static ngx_uint_t
-ngx_http_refine_collect_test(ngx_http_request_t *r, const char **error,
-    ngx_http_refine_counter_e *reason)
+ngx_http_refine_collect_test(ngx_http_request_t *r, ngx_uint_t *gzip,
+    const char **error, ngx_http_refine_counter_e *reason)
 {
-    ngx_table_elt_t  *h;
-
     if (r->method != NGX_HTTP_POST && r->method != NGX_HTTP_OPTIONS) {
         *error = "the method must be POST";
         *reason = NGX_HTTP_REFINE_REJECTED_METHOD;
@@ -115,21 +116,64 @@ ngx_http_refine_collect_test(ngx_http_request_t *r, const char **error,
         return NGX_HTTP_FORBIDDEN;
     }
 
-    h = ngx_http_refine_header_find(r, "content-encoding");
-
-    if (h && h->value.len
-        && !(h->value.len == sizeof("identity") - 1
-             && ngx_strncasecmp(h->value.data, (u_char *) "identity",
-                                h->value.len)
-                == 0))
-    {
-        *error = "Content-Encoding must be absent or identity";
+    if (ngx_http_refine_collect_encoding(r, gzip) != NGX_OK) {
+        *error = "Content-Encoding must be absent, identity or gzip";
         *reason = NGX_HTTP_REFINE_REJECTED_ENCODING;
 
         return NGX_HTTP_UNSUPPORTED_MEDIA_TYPE;
     }
 
     return 0;
+}
+
+
+/* several headers are one list, and so several encodings over one another */
+
+static ngx_int_t
+ngx_http_refine_collect_encoding(ngx_http_request_t *r, ngx_uint_t *gzip)
+{
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    *gzip = 0;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len != sizeof("content-encoding") - 1
+                || ngx_memcmp(h[i].lowcase_key, "content-encoding",
+                              h[i].key.len)
+                   != 0)
+            {
+                continue;
+            }
+
+#define ngx_http_refine_collect_encoded(name)                                 \
+    (h[i].value.len == sizeof(name) - 1                                       \
+     && ngx_strncasecmp(h[i].value.data, (u_char *) name, h[i].value.len)     \
+        == 0)
+
+            if (h[i].value.len == 0
+                || ngx_http_refine_collect_encoded("identity"))
+            {
+                continue;
+            }
+
+            if (*gzip || !(ngx_http_refine_collect_encoded("gzip")
+                           || ngx_http_refine_collect_encoded("x-gzip")))
+            {
+                return NGX_DECLINED;
+            }
+
+#undef ngx_http_refine_collect_encoded
+
+            *gzip = 1;
+        }
+    }
+
+    return NGX_OK;
 }
 
 
@@ -220,19 +264,16 @@ ngx_http_refine_collect_read(ngx_http_refine_collect_t *collect)
     r = collect->request;
     beacon = &collect->beacon;
 
-    rc = ngx_http_refine_beacon_body(r, &text);
+    rc = ngx_http_refine_beacon_body(beacon, r, &text);
 
-    if (rc == NGX_DECLINED) {
-        return ngx_http_refine_collect_refuse(collect,
-                   NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "the body is too large",
-                   NGX_HTTP_REFINE_REJECTED_TOO_LARGE);
+    if (rc == NGX_OK && collect->ctx->gzip) {
+        rc = ngx_http_refine_beacon_gzip(beacon, r, &text);
     }
 
-    if (rc != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    if (rc == NGX_OK) {
+        rc = ngx_http_refine_beacon_parse(beacon, r->pool, text.data,
+                                          text.len);
     }
-
-    rc = ngx_http_refine_beacon_parse(beacon, r->pool, text.data, text.len);
 
     if (rc == NGX_DECLINED) {
         ngx_http_refine_beacon_reject(beacon, -1, &beacon->error);

@@ -99,7 +99,7 @@ ngx_http_refine_collect_refuse(ngx_http_refine_collect_t *collect,
     ngx_http_request_t  *r;
 
     static ngx_str_t  allow = ngx_string(NGX_HTTP_REFINE_COLLECT_METHODS);
-    static ngx_str_t  identity = ngx_string("identity");
+    static ngx_str_t  gzip = ngx_string("gzip");
 
     r = collect->request;
 
@@ -112,7 +112,7 @@ ngx_http_refine_collect_refuse(ngx_http_refine_collect_t *collect,
         rc = ngx_http_refine_header_add(r, "Allow", &allow);
 
     } else if (status == NGX_HTTP_UNSUPPORTED_MEDIA_TYPE) {
-        rc = ngx_http_refine_header_add(r, "Accept-Encoding", &identity);
+        rc = ngx_http_refine_header_add(r, "Accept-Encoding", &gzip);
     }
 
     if (rc != NGX_OK) {

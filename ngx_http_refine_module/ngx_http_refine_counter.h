@@ -34,6 +34,7 @@
     row(REJECTED_METHOD,       "rejected", "method")                          \
     row(REJECTED_ORIGIN,       "rejected", "origin")                          \
     row(REJECTED_ENCODING,     "rejected", "encoding")                        \
+    row(REJECTED_NOT_GZIP,     "rejected", "not_gzip")                        \
     row(REJECTED_TOO_LARGE,    "rejected", "too_large")                       \
     row(REJECTED_TOO_MANY,     "rejected", "too_many")                        \
     row(REJECTED_NOT_JSON,     "rejected", "not_json")                        \

@@ -205,6 +205,7 @@ typedef struct {
     ngx_uint_t                     signals;     /* bits: consent.h */
     ngx_http_refine_catalog_t     *named;       /* whose cookies these are */
     ngx_str_t                      cookies[NGX_HTTP_REFINE_COOKIES];
+    unsigned                       gzip:1;      /* the body for collect */
     unsigned                       signalled:1; /* the signals are known */
     unsigned                       identity:1;  /* the two ids are known */
 } ngx_http_refine_ctx_t;

@@ -4,6 +4,7 @@
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
 use Refine;
+use Http2;
 use JSON::PP;
 
 our $CLICK = '{"type":"click","serveId":"s1","itemId":"a","position":0}';
@@ -29,80 +30,6 @@ sub talk {
 }
 
 sub client { IO::Socket::INET->new('127.0.0.1:' . http_port()) }
-
-# requests [method, path, body, headers...] as streams of one HTTP/2
-# connection, all sent before the first answer is read: their statuses
-
-sub h2 {
-    my ($socket, @requests) = @_;
-
-    h2_send($socket, @requests);
-    return h2_read($socket, CORE::scalar @requests);
-}
-
-sub h2_frame {
-    my ($type, $flags, $stream, $data) = @_;
-    return CORE::substr(CORE::pack('N', CORE::length $data), 1)
-           . CORE::pack('CCN', $type, $flags, $stream) . $data;
-}
-
-sub h2_send {
-    my ($socket, @requests) = @_;
-
-    my $text = sub { CORE::pack('C/a', $_[0]) };
-    my $out = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . h2_frame(4, 0, 0, '');
-
-    for my $i (0 .. $#requests) {
-        my ($method, $path, $body, %headers) = @{ $requests[$i] };
-        my $head = "\x02" . $text->($method) . "\x86\x04" . $text->($path)
-                   . "\x01" . $text->('localhost');
-        $head .= "\0" . $text->($_) . $text->($headers{$_}) for keys %headers;
-        $out .= h2_frame(1, CORE::defined $body ? 4 : 5, 2 * $i + 1, $head);
-        $out .= h2_frame(0, 1, 2 * $i + 1, $body) if CORE::defined $body;
-    }
-
-    print {$socket} $out;
-    $socket->flush;
-    return;
-}
-
-# the statuses of the first so many streams; "-": none
-
-sub h2_read {
-    my ($socket, $n, $gone) = @_;
-
-    my %code = (0x88 => 200, 0x89 => 204, 0x8c => 400, 0x8d => 404);
-    my ($in, %status, %ended) = ('');
-
-    my $select = IO::Select->new($socket);
-
-    while (CORE::keys %ended < $n - ($gone // 0) && $select->can_read(5)) {
-        last if !CORE::sysread($socket, $in, 65536, CORE::length $in);
-
-        while (CORE::length $in >= 9) {
-            my ($length, $type, $flags, $stream)
-                = CORE::unpack('NCCN', "\0" . $in);
-            last if CORE::length $in < 9 + $length;
-            my $data = CORE::substr(CORE::substr($in, 0, 9 + $length, ''), 9);
-
-            if ($type == 1) {
-                $data =~ s/\A[\x20-\x3f]+//;
-                $status{$stream} = $code{ CORE::ord $data }
-                                   // CORE::substr($data, 2, 3);
-            }
-
-            $ended{$stream} = 1 if ($type == 0 || $type == 1) && $flags & 1
-                                   || $type == 3;
-        }
-    }
-
-    return CORE::join(' ', map { $status{ 2 * $_ + 1 } // '-' } 0 .. $n - 1);
-}
-
-sub h2_client {
-    return IO::Socket::UNIX->new(
-               Peer => "$Test::Nginx::Util::ServRoot/h2.sock");
-}
 
 run_tests();
 
@@ -363,7 +290,7 @@ is(h2(h2_client(),
       ['POST', '/c'],
       ['POST', '/c', $CLICK, origin => 'https://localhost'],
       ['POST', '/c', $CLICK, origin => 'https://other'],
-      ['POST', '/c', $CLICK, 'content-encoding' => 'gzip'],
+      ['POST', '/c', $CLICK, 'content-encoding' => 'br'],
       ['OPTIONS', '/c'],
       ['POST', '/small', main::big(10, 1000)],
       ['POST', '/f', main::big(3, 1000)],

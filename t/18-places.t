@@ -49,7 +49,7 @@ my %answers = (
     403 => post('/c', $CLICK, Origin => 'null'),
     405 => get('/c'),
     413 => post('/c', '[' . CORE::join(',', (1) x 101) . ']'),
-    415 => post('/c', $CLICK, 'Content-Encoding' => 'gzip'),
+    415 => post('/c', $CLICK, 'Content-Encoding' => 'br'),
     503 => post('/c', $CLICK),
 );
 for my $status (sort keys %answers) {
