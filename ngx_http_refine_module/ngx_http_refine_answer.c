@@ -31,16 +31,22 @@ ngx_int_t
 ngx_http_refine_answer_as(ngx_http_request_t *r, ngx_uint_t status,
     const char *type, ngx_str_t *body)
 {
-    const char  *charset;
+    const char  *p;
 
     r->headers_out.content_type.data = (u_char *) type;
     r->headers_out.content_type.len = ngx_strlen(type);
-    r->headers_out.content_type_len = ngx_strchr(type, ';') - type;
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
 
-    charset = ngx_strstr(type, "charset=") + sizeof("charset=") - 1;
+    p = ngx_strchr(type, ';');
 
-    r->headers_out.charset.data = (u_char *) charset;
-    r->headers_out.charset.len = ngx_strlen(charset);
+    if (p) {
+        r->headers_out.content_type_len = p - type;
+
+        p = ngx_strstr(p, "charset=") + sizeof("charset=") - 1;
+
+        r->headers_out.charset.data = (u_char *) p;
+        r->headers_out.charset.len = ngx_strlen(p);
+    }
 
     return ngx_http_refine_answer_send(r, status, body);
 }

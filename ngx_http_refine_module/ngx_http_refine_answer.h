@@ -20,7 +20,8 @@ ngx_int_t ngx_http_refine_answer(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_t *body);
 
 /*
- * The same as another type, which has a charset at its end; type is constant.
+ * The same as another type; type is constant, parameters of it end with the
+ * charset.
  */
 ngx_int_t ngx_http_refine_answer_as(ngx_http_request_t *r, ngx_uint_t status,
     const char *type, ngx_str_t *body);

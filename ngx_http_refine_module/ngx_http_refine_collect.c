@@ -10,17 +10,17 @@
 #include "ngx_http_refine_identity.h"
 
 
-static ngx_int_t ngx_http_refine_collect_handler(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_refine_collect_test(ngx_http_request_t *r,
     ngx_uint_t *gzip, const char **error, ngx_http_refine_counter_e *reason);
+static const char *ngx_http_refine_collect_method(ngx_http_request_t *r);
 static ngx_int_t ngx_http_refine_collect_encoding(ngx_http_request_t *r,
     ngx_uint_t *gzip);
-static ngx_http_refine_collect_t *ngx_http_refine_collect_create(
-    ngx_http_request_t *r);
 static ngx_int_t ngx_http_refine_collect_preflight(ngx_http_request_t *r);
 static void ngx_http_refine_collect_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_refine_collect_read(
     ngx_http_refine_collect_t *collect);
+static ngx_int_t ngx_http_refine_collect_bad(
+    ngx_http_refine_collect_t *collect, ngx_int_t rc);
 static ngx_int_t ngx_http_refine_collect_check(
     ngx_http_refine_collect_t *collect);
 static ngx_int_t ngx_http_refine_collect_store(
@@ -35,7 +35,7 @@ static ngx_int_t ngx_http_refine_collect_log(ngx_http_request_t *r);
 static const char  ngx_http_refine_collect_aborted[] = "aborted";
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_refine_collect_handler(ngx_http_request_t *r)
 {
     ngx_int_t                    rc;
@@ -76,6 +76,10 @@ ngx_http_refine_collect_handler(ngx_http_request_t *r)
         return ngx_http_refine_collect_preflight(r);
     }
 
+    if (r->method != NGX_HTTP_POST) {
+        return ngx_http_refine_collect_pixel(r);
+    }
+
     ctx = ngx_http_refine_ctx_get(r);
     if (ctx == NULL) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -101,8 +105,9 @@ static ngx_uint_t
 ngx_http_refine_collect_test(ngx_http_request_t *r, ngx_uint_t *gzip,
     const char **error, ngx_http_refine_counter_e *reason)
 {
-    if (r->method != NGX_HTTP_POST && r->method != NGX_HTTP_OPTIONS) {
-        *error = "the method must be POST";
+    *error = ngx_http_refine_collect_method(r);
+
+    if (*error) {
         *reason = NGX_HTTP_REFINE_REJECTED_METHOD;
 
         return NGX_HTTP_NOT_ALLOWED;
@@ -124,6 +129,40 @@ ngx_http_refine_collect_test(ngx_http_request_t *r, ngx_uint_t *gzip,
     }
 
     return 0;
+}
+
+
+static const char *
+ngx_http_refine_collect_method(ngx_http_request_t *r)
+{
+    ngx_http_refine_loc_conf_t  *lcf;
+
+    if (r->method == NGX_HTTP_POST || r->method == NGX_HTTP_OPTIONS) {
+        return NULL;
+    }
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_refine_module);
+
+    if (!lcf->collect->pixel) {
+        return "the method must be POST";
+    }
+
+    return (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
+           ? NULL : "the method must be GET or POST";
+}
+
+
+ngx_str_t *
+ngx_http_refine_collect_methods(ngx_http_request_t *r)
+{
+    ngx_http_refine_loc_conf_t  *lcf;
+
+    static ngx_str_t  methods = ngx_string("POST, OPTIONS");
+    static ngx_str_t  pixel = ngx_string("GET, HEAD, POST, OPTIONS");
+
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_refine_module);
+
+    return lcf->collect->pixel ? &pixel : &methods;
 }
 
 
@@ -177,7 +216,7 @@ ngx_http_refine_collect_encoding(ngx_http_request_t *r, ngx_uint_t *gzip)
 }
 
 
-static ngx_http_refine_collect_t *
+ngx_http_refine_collect_t *
 ngx_http_refine_collect_create(ngx_http_request_t *r)
 {
     ngx_http_refine_collect_t   *collect;
@@ -191,6 +230,7 @@ ngx_http_refine_collect_create(ngx_http_request_t *r)
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_refine_module);
 
     collect->request = r;
+    collect->conf = lcf->collect;
     collect->catalog = lcf->catalog;
     collect->ctx = ngx_http_refine_ctx_get(r);
 
@@ -211,14 +251,15 @@ ngx_http_refine_collect_preflight(ngx_http_request_t *r)
 {
     ngx_int_t  rc;
 
-    static ngx_str_t  allow = ngx_string(NGX_HTTP_REFINE_COLLECT_METHODS);
-
     rc = ngx_http_discard_request_body(r);
     if (rc != NGX_OK) {
         return rc;
     }
 
-    if (ngx_http_refine_header_add(r, "Allow", &allow) != NGX_OK) {
+    if (ngx_http_refine_header_add(r, "Allow",
+                                   ngx_http_refine_collect_methods(r))
+        != NGX_OK)
+    {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -251,8 +292,6 @@ ngx_http_refine_collect_body(ngx_http_request_t *r)
 }
 
 
-/* NGX_AGAIN: the request waits for Redis; else what finalizes it */
-
 static ngx_int_t
 ngx_http_refine_collect_read(ngx_http_refine_collect_t *collect)
 {
@@ -270,26 +309,46 @@ ngx_http_refine_collect_read(ngx_http_refine_collect_t *collect)
         rc = ngx_http_refine_beacon_gzip(beacon, r, &text);
     }
 
-    if (rc == NGX_OK) {
-        rc = ngx_http_refine_beacon_parse(beacon, r->pool, text.data,
-                                          text.len);
-    }
+    return (rc == NGX_OK) ? ngx_http_refine_collect_text(collect, &text)
+                          : ngx_http_refine_collect_bad(collect, rc);
+}
 
-    if (rc == NGX_DECLINED) {
-        ngx_http_refine_beacon_reject(beacon, -1, &beacon->error);
-        ngx_http_refine_queue_count(collect->catalog->store,
-                                    beacon->error.reason, 1);
 
-        collect->ctx->outcome = "rejected";
+ngx_int_t
+ngx_http_refine_collect_text(ngx_http_refine_collect_t *collect,
+    ngx_str_t *text)
+{
+    ngx_int_t  rc;
 
-        return ngx_http_refine_collect_answer(collect, beacon->status, 0);
-    }
+    rc = ngx_http_refine_beacon_parse(&collect->beacon,
+                                      collect->request->pool,
+                                      text->data, text->len);
 
-    if (rc != NGX_OK) {
+    return (rc == NGX_OK) ? ngx_http_refine_collect_check(collect)
+                          : ngx_http_refine_collect_bad(collect, rc);
+}
+
+
+/* NGX_DECLINED: the beacon's error is the answer */
+
+static ngx_int_t
+ngx_http_refine_collect_bad(ngx_http_refine_collect_t *collect, ngx_int_t rc)
+{
+    ngx_http_refine_beacon_t  *beacon;
+
+    if (rc != NGX_DECLINED) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    return ngx_http_refine_collect_check(collect);
+    beacon = &collect->beacon;
+
+    ngx_http_refine_beacon_reject(beacon, -1, &beacon->error);
+    ngx_http_refine_queue_count(collect->catalog->store,
+                                beacon->error.reason, 1);
+
+    collect->ctx->outcome = "rejected";
+
+    return ngx_http_refine_collect_answer(collect, beacon->status, 0);
 }
 
 
@@ -323,6 +382,7 @@ ngx_http_refine_collect_check(ngx_http_refine_collect_t *collect)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    env.types = collect->conf->types;
     env.sent_at = beacon->sent_at;
     collect->bot = env.bot;
 
@@ -386,7 +446,10 @@ ngx_http_refine_collect_store(ngx_http_refine_collect_t *collect)
     cln->handler = ngx_http_refine_collect_cleanup;
     cln->data = collect;
 
-    r->read_event_handler = ngx_http_block_reading;
+    if (!r->discard_body) {
+        r->read_event_handler = ngx_http_block_reading;
+    }
+
     r->write_event_handler = ngx_http_request_empty_handler;
 
     return NGX_AGAIN;
@@ -496,29 +559,6 @@ ngx_http_refine_collect_log(ngx_http_request_t *r)
     ngx_http_refine_queue_count(lcf->catalog->store, reason, 1);
 
     return NGX_OK;
-}
-
-
-char *
-ngx_http_refine_collect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
-{
-    ngx_http_refine_loc_conf_t *lcf = conf;
-
-    ngx_str_t  *value;
-
-    if (cf->args->nelts > 1) {
-        value = cf->args->elts;
-
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid parameter \"%V\", refine_collect takes "
-                           "no parameters", &value[1]);
-
-        return NGX_CONF_ERROR;
-    }
-
-    lcf->collect = 1;
-
-    return ngx_http_refine_answer_set(cf, ngx_http_refine_collect_handler);
 }
 
 

@@ -79,6 +79,10 @@ ngx_http_refine_collect_done(ngx_http_refine_collect_t *collect)
 
     beacon = &collect->beacon;
 
+    if (collect->pixel) {
+        return ngx_http_refine_collect_image(collect->request);
+    }
+
     if (beacon->nrejected == 0) {
         return ngx_http_refine_answer(collect->request, NGX_HTTP_NO_CONTENT,
                                       NULL);
@@ -98,7 +102,6 @@ ngx_http_refine_collect_refuse(ngx_http_refine_collect_t *collect,
     ngx_int_t            rc;
     ngx_http_request_t  *r;
 
-    static ngx_str_t  allow = ngx_string(NGX_HTTP_REFINE_COLLECT_METHODS);
     static ngx_str_t  gzip = ngx_string("gzip");
 
     r = collect->request;
@@ -109,7 +112,8 @@ ngx_http_refine_collect_refuse(ngx_http_refine_collect_t *collect,
     rc = NGX_OK;
 
     if (status == NGX_HTTP_NOT_ALLOWED) {
-        rc = ngx_http_refine_header_add(r, "Allow", &allow);
+        rc = ngx_http_refine_header_add(r, "Allow",
+                                        ngx_http_refine_collect_methods(r));
 
     } else if (status == NGX_HTTP_UNSUPPORTED_MEDIA_TYPE) {
         rc = ngx_http_refine_header_add(r, "Accept-Encoding", &gzip);

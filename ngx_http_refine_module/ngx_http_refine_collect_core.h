@@ -1,8 +1,9 @@
 
 /*
  * Level 6: what the parts of the endpoint share with each other: collect.c
- * takes a request and stores what it brings, collect_answer.c says to the
- * client what became of it.
+ * takes a request and stores what it brings, collect_pixel.c takes one without
+ * a body, collect_answer.c says to the client what became of it,
+ * collect_conf.c has the directive.
  */
 
 
@@ -14,18 +15,40 @@
 #include "ngx_http_refine_collect.h"
 
 
-#define NGX_HTTP_REFINE_COLLECT_METHODS  "POST, OPTIONS"
-
-
 typedef struct {
-    ngx_http_request_t             *request;
-    ngx_http_refine_catalog_t      *catalog;
-    ngx_http_refine_ctx_t          *ctx;
-    ngx_http_refine_ticket_t       *ticket;     /* waits for Redis */
-    ngx_uint_t                      bot;
-    ngx_http_refine_beacon_t        beacon;
+    ngx_http_request_t              *request;
+    ngx_http_refine_collect_conf_t  *conf;
+    ngx_http_refine_catalog_t       *catalog;
+    ngx_http_refine_ctx_t           *ctx;
+    ngx_http_refine_ticket_t        *ticket;    /* waits for Redis */
+    ngx_uint_t                       bot;
+    ngx_uint_t                       pixel;     /* an image is the answer */
+    ngx_http_refine_beacon_t         beacon;
 } ngx_http_refine_collect_t;
 
+
+/* the handler of the location */
+ngx_int_t ngx_http_refine_collect_handler(ngx_http_request_t *r);
+
+/* the state of a request, from its pool; NULL: out of memory */
+ngx_http_refine_collect_t *ngx_http_refine_collect_create(
+    ngx_http_request_t *r);
+
+/* what is allowed here, for the header Allow */
+ngx_str_t *ngx_http_refine_collect_methods(ngx_http_request_t *r);
+
+/*
+ * Takes the events.  NGX_AGAIN: the request waits for Redis; else what
+ * finalizes it.  In any case the beacon has to be freed afterwards.
+ */
+ngx_int_t ngx_http_refine_collect_text(ngx_http_refine_collect_t *collect,
+    ngx_str_t *text);
+
+/* GET and HEAD where they are allowed; returns what a handler returns */
+ngx_int_t ngx_http_refine_collect_pixel(ngx_http_request_t *r);
+
+/* answers 200 with the image */
+ngx_int_t ngx_http_refine_collect_image(ngx_http_request_t *r);
 
 /*
  * Each sends the answer, counts what it has to, sets the outcome, and returns

@@ -45,7 +45,7 @@ ngx_http_refine_conf_create_loc(ngx_conf_t *cf)
      *
      *     rlcf->any = 0;
      *     rlcf->format = 0;
-     *     rlcf->collect = 0;
+     *     rlcf->collect = NULL;
      */
 
     rlcf->catalog = NGX_CONF_UNSET_PTR;

@@ -173,6 +173,12 @@ typedef struct {
 
 
 typedef struct {
+    ngx_uint_t                     types;       /* bits, 1 << type */
+    unsigned                       pixel:1;     /* GET is allowed */
+} ngx_http_refine_collect_conf_t;
+
+
+typedef struct {
     ngx_array_t                    catalogs;    /* of pointers to them */
     ngx_uint_t                     serves;      /* refine_serve is in use */
     ngx_uint_t                     collects;    /* refine_collect is in use */
@@ -185,7 +191,9 @@ typedef struct {
     ngx_uint_t                     any;         /* status, control: not only
                                                    from loopback */
     ngx_uint_t                     format;      /* status: report.h */
-    ngx_uint_t                     collect;     /* refine_collect is here */
+
+    /* NULL: no refine_collect here */
+    ngx_http_refine_collect_conf_t  *collect;
 } ngx_http_refine_loc_conf_t;
 
 

@@ -171,16 +171,27 @@ conf_bad('refine_collect twice',
          "$shop refine shop; server { location /x { refine_collect; "
          . 'refine_collect; } }', '"refine_collect" directive is duplicate');
 
-conf_bad('refine_collect with a parameter',
-         "$shop refine shop; server { location /x { refine_collect click; } }",
-         'invalid parameter "click", refine_collect takes no parameters');
+sub collect { "$shop refine shop; server { location /x { refine_collect $_[0]; } }" }
+
+conf_good("refine_collect $_", collect($_))
+    for 'click', 'pixel', 'purchase view pixel items_served add_to_cart click';
+
+conf_bad("refine_collect '$_'", collect("'$_'"),
+         qq{invalid parameter "$_" of "refine_collect", allowed: items_served, }
+         . 'click, view, add_to_cart, purchase and pixel')
+    for 'Click', 'clicks', 'on', 'off', '', 'pixel=on', 'click,view', 'any';
+
+conf_bad("refine_collect $_ twice", collect("$_ purchase $_"),
+         qq{duplicate parameter "$_" of "refine_collect"})
+    for 'click', 'pixel';
 
 # --- refine_status, refine_control: no catalog is needed
 
 conf_good("$_ any", "server { location /x { $_ any; } }")
     for 'refine_status', 'refine_status json', 'refine_control';
-conf_bad('refine_status html', 'server { location /x { refine_status html; } }',
-         'invalid parameter "html" of refine_status, it must be "json" or "any"');
+conf_bad('refine_status xml', 'server { location /x { refine_status xml; } }',
+         'invalid parameter "xml" of refine_status, it must be one of "json", '
+         . '"prometheus"');
 conf_bad('refine_control json',
          'server { location /x { refine_control json; } }',
          'invalid parameter "json" of refine_control, it must be "any"');

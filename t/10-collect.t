@@ -419,17 +419,7 @@ is(scalar events(), 21);
 
 
 
-=== TEST 16: refine_collect takes no parameters
---- config
-    location = /c { refine_collect click; }
---- must_die
---- error_log
-invalid parameter "click", refine_collect takes no parameters
---- suppress_stderr
-
-
-
-=== TEST 17: refine_collect twice
+=== TEST 16: refine_collect twice
 --- config
     location = /c { refine_collect; refine_collect; }
 --- must_die
@@ -439,7 +429,7 @@ invalid parameter "click", refine_collect takes no parameters
 
 
 
-=== TEST 18: a location that limits
+=== TEST 17: a location that limits
 --- http_extra
     limit_req_zone $binary_remote_addr zone=beacons:1m rate=1r/m;
 --- catalog
@@ -454,4 +444,10 @@ POST /c
 my $click = '{"type":"click","serveId":"s1","itemId":"a","position":0}';
 post('/c', $click);
 is(post('/c', $click)->{status}, 503, 'limited');
+my $socket = IO::Socket::INET->new('127.0.0.1:' . http_port());
+for my $n (1 .. 10) {
+    is(post('/c', $click, Socket => $socket, Connection => 'keep-alive')->{status},
+       503, "the connection stays in step: $n");
+}
+is(get('/t', Socket => $socket)->{status}, 404);
 is(scalar events(), 2);

@@ -377,3 +377,55 @@ for my $path ('/single', '/file', '/both', '/slow') {
 is(scalar events(), 13);
 is(CORE::join(' ', map { $_->{itemId} } (events())[1 .. 12]),
    CORE::join(' ', ('i1 i2 i3') x 4), 'in order');
+
+
+
+=== TEST 14: 100 MB
+--- catalog
+    flush_interval 1h;
+--- config
+    location = /c { refine_collect; }
+    location = /l { refine_collect; client_max_body_size 200m; }
+    location = /s { refine_status; }
+--- request
+POST /c
+{"type":"click","serveId":"s1","itemId":"a","position":0}
+--- error_code: 204
+--- check
+my $size = 100 * 1024 * 1024;
+my $send = sub {
+    my ($path, $form) = @_;
+
+    local $SIG{PIPE} = 'IGNORE';
+    my $socket = client();
+    my $select = IO::Select->new($socket);
+    my $part = 'x' x 65536;
+    my $sent = 0;
+
+    $part = CORE::sprintf("%x\r\n%s\r\n", CORE::length($part), $part)
+        if $form =~ /chunked/;
+    print {$socket} "POST $path HTTP/1.1\r\nHost: localhost\r\n$form\r\n\r\n";
+    $socket->flush;
+
+    while ($sent < $size && !$select->can_read(0)) {
+        CORE::defined(CORE::syswrite($socket, $part)) or last;
+        $sent += 65536;
+    }
+
+    CORE::syswrite($socket, "0\r\n\r\n") if $sent == $size;
+    return (CORE::readline($socket) // '', $sent);
+};
+my ($line, $sent) = $send->('/c', "Content-Length: $size");
+like($line, qr/ 413 /, 'announced');
+cmp_ok($sent, '<', $size, 'not waited for');
+($line, $sent) = $send->('/c', 'Transfer-Encoding: chunked');
+like($line, qr/ 413 /, 'in chunks');
+cmp_ok($sent, '<', $size, 'given up in the middle');
+($line, $sent) = $send->('/l', "Content-Length: $size");
+like($line, qr/ 413 /, 'allowed, but more than is ever read');
+is($sent, $size);
+is(post('/c', $CLICK)->{status}, 204);
+is(scalar events(), 2);
+wait_for(sub {
+    decode_json(get('/s')->{body})->{catalogs}{shop}{rejected}{too_large} == 3
+}, 'each is counted', 5);
