@@ -128,6 +128,9 @@ static const ngx_http_refine_option_t  ngx_http_refine_options[] = {
     { ngx_string("anonymize_ip"), 1, ngx_http_refine_option_flag,
       ngx_http_refine_option_offset(anonymize_ip), 1, 0, 1, NULL },
 
+    { ngx_string("allow_origin"), 64, ngx_http_refine_option_origins,
+      ngx_http_refine_option_offset(origins), 0, 0, 0, NULL },
+
     { ngx_string("connect_timeout"), 1, ngx_http_refine_option_msec,
       ngx_http_refine_option_offset(endpoint.connect_timeout),
       5000, 10, 600000, "10ms to 10m" },

@@ -25,9 +25,6 @@
     "percent-encoded and db from 0 to 2147483647"
 
 
-static char *ngx_http_refine_option_invalid(ngx_conf_t *cf,
-    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option,
-    ngx_str_t *value, const char *allowed);
 static ngx_int_t ngx_http_refine_option_printable(ngx_str_t *text,
     const char *except);
 static ngx_uint_t ngx_http_refine_option_listed(const char *words,
@@ -748,7 +745,7 @@ ngx_http_refine_option_printable(ngx_str_t *text, const char *except)
 }
 
 
-static char *
+char *
 ngx_http_refine_option_invalid(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option,
     ngx_str_t *value, const char *allowed)

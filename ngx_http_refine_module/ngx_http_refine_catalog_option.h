@@ -67,6 +67,14 @@ char *ngx_http_refine_option_queue(ngx_conf_t *cf,
 char *ngx_http_refine_option_cookie(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
 
+char *ngx_http_refine_option_origins(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+
+/* NGX_CONF_ERROR, with the message that a value is invalid */
+char *ngx_http_refine_option_invalid(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option,
+    ngx_str_t *value, const char *allowed);
+
 /* notes where the directive that is being read stands */
 void ngx_http_refine_option_place(ngx_conf_t *cf,
     ngx_http_refine_place_t *place);

@@ -11,11 +11,12 @@
 
 
 static ngx_uint_t ngx_http_refine_collect_test(ngx_http_request_t *r,
-    ngx_uint_t *gzip, const char **error, ngx_http_refine_counter_e *reason);
+    ngx_http_refine_collect_head_t *head);
+static ngx_int_t ngx_http_refine_collect_deny(ngx_http_request_t *r,
+    ngx_uint_t status, ngx_http_refine_collect_head_t *head);
 static const char *ngx_http_refine_collect_method(ngx_http_request_t *r);
 static ngx_int_t ngx_http_refine_collect_encoding(ngx_http_request_t *r,
     ngx_uint_t *gzip);
-static ngx_int_t ngx_http_refine_collect_preflight(ngx_http_request_t *r);
 static void ngx_http_refine_collect_body(ngx_http_request_t *r);
 static ngx_int_t ngx_http_refine_collect_read(
     ngx_http_refine_collect_t *collect);
@@ -38,13 +39,11 @@ static const char  ngx_http_refine_collect_aborted[] = "aborted";
 ngx_int_t
 ngx_http_refine_collect_handler(ngx_http_request_t *r)
 {
-    ngx_int_t                    rc;
-    ngx_uint_t                   status, gzip;
-    const char                  *error;
-    ngx_http_refine_ctx_t       *ctx;
-    ngx_http_refine_collect_t   *collect;
-    ngx_http_refine_loc_conf_t  *lcf;
-    ngx_http_refine_counter_e    reason;
+    ngx_int_t                        rc;
+    ngx_uint_t                       status;
+    ngx_http_refine_ctx_t           *ctx;
+    ngx_http_refine_loc_conf_t      *lcf;
+    ngx_http_refine_collect_head_t   head;
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_refine_module);
 
@@ -55,25 +54,23 @@ ngx_http_refine_collect_handler(ngx_http_request_t *r)
     if (ngx_http_refine_flush_start(lcf->catalog, (ngx_cycle_t *) ngx_cycle)
         != NGX_OK)
     {
-        collect = ngx_http_refine_collect_create(r);
-
-        return collect == NULL ? NGX_HTTP_INTERNAL_SERVER_ERROR
-                               : ngx_http_refine_collect_fail(collect,
-                                                 NGX_HTTP_REFINE_UNAVAILABLE);
+        return ngx_http_refine_collect_deny(r, 0, NULL);
     }
 
-    status = ngx_http_refine_collect_test(r, &gzip, &error, &reason);
+    status = ngx_http_refine_collect_test(r, &head);
+
+    if (lcf->catalog->origins
+        && ngx_http_refine_collect_cors(r, head.cross) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     if (status) {
-        collect = ngx_http_refine_collect_create(r);
-
-        return collect == NULL ? NGX_HTTP_INTERNAL_SERVER_ERROR
-                               : ngx_http_refine_collect_refuse(collect,
-                                                     status, error, reason);
+        return ngx_http_refine_collect_deny(r, status, &head);
     }
 
     if (r->method == NGX_HTTP_OPTIONS) {
-        return ngx_http_refine_collect_preflight(r);
+        return ngx_http_refine_collect_preflight(r, head.cross);
     }
 
     if (r->method != NGX_HTTP_POST) {
@@ -86,7 +83,7 @@ ngx_http_refine_collect_handler(ngx_http_request_t *r)
     }
 
     ctx->outcome = ngx_http_refine_collect_aborted;
-    ctx->gzip = gzip;
+    ctx->gzip = head.gzip;
     r->request_body_in_single_buf = 1;
 
     rc = ngx_http_read_client_request_body(r, ngx_http_refine_collect_body);
@@ -102,33 +99,57 @@ ngx_http_refine_collect_handler(ngx_http_request_t *r)
 /* what can be refused without the body; 0, or the status */
 
 static ngx_uint_t
-ngx_http_refine_collect_test(ngx_http_request_t *r, ngx_uint_t *gzip,
-    const char **error, ngx_http_refine_counter_e *reason)
+ngx_http_refine_collect_test(ngx_http_request_t *r,
+    ngx_http_refine_collect_head_t *head)
 {
-    *error = ngx_http_refine_collect_method(r);
+    ngx_http_refine_loc_conf_t  *lcf;
 
-    if (*error) {
-        *reason = NGX_HTTP_REFINE_REJECTED_METHOD;
+    lcf = ngx_http_get_module_loc_conf(r, ngx_http_refine_module);
 
-        return NGX_HTTP_NOT_ALLOWED;
-    }
-
-    *error = ngx_http_refine_guard_origin(r);
-
-    if (*error) {
-        *reason = NGX_HTTP_REFINE_REJECTED_ORIGIN;
+    head->error = ngx_http_refine_guard_origin(r, lcf->catalog->origins,
+                                               &head->cross);
+    if (head->error) {
+        head->reason = NGX_HTTP_REFINE_REJECTED_ORIGIN;
 
         return NGX_HTTP_FORBIDDEN;
     }
 
-    if (ngx_http_refine_collect_encoding(r, gzip) != NGX_OK) {
-        *error = "Content-Encoding must be absent, identity or gzip";
-        *reason = NGX_HTTP_REFINE_REJECTED_ENCODING;
+    head->error = ngx_http_refine_collect_method(r);
+
+    if (head->error) {
+        head->reason = NGX_HTTP_REFINE_REJECTED_METHOD;
+
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    if (ngx_http_refine_collect_encoding(r, &head->gzip) != NGX_OK) {
+        head->error = "Content-Encoding must be absent, identity or gzip";
+        head->reason = NGX_HTTP_REFINE_REJECTED_ENCODING;
 
         return NGX_HTTP_UNSUPPORTED_MEDIA_TYPE;
     }
 
     return 0;
+}
+
+
+/* status 0: this worker has no queue */
+
+static ngx_int_t
+ngx_http_refine_collect_deny(ngx_http_request_t *r, ngx_uint_t status,
+    ngx_http_refine_collect_head_t *head)
+{
+    ngx_http_refine_collect_t  *collect;
+
+    collect = ngx_http_refine_collect_create(r);
+    if (collect == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return (status == 0)
+           ? ngx_http_refine_collect_fail(collect, NGX_HTTP_REFINE_UNAVAILABLE)
+           : ngx_http_refine_collect_refuse(collect, status, head->error,
+                                            head->reason);
 }
 
 
@@ -149,20 +170,6 @@ ngx_http_refine_collect_method(ngx_http_request_t *r)
 
     return (r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))
            ? NULL : "the method must be GET or POST";
-}
-
-
-ngx_str_t *
-ngx_http_refine_collect_methods(ngx_http_request_t *r)
-{
-    ngx_http_refine_loc_conf_t  *lcf;
-
-    static ngx_str_t  methods = ngx_string("POST, OPTIONS");
-    static ngx_str_t  pixel = ngx_string("GET, HEAD, POST, OPTIONS");
-
-    lcf = ngx_http_get_module_loc_conf(r, ngx_http_refine_module);
-
-    return lcf->collect->pixel ? &pixel : &methods;
 }
 
 
@@ -241,29 +248,6 @@ ngx_http_refine_collect_create(ngx_http_request_t *r)
     ngx_http_refine_beacon_init(&collect->beacon, r->pool);
 
     return collect;
-}
-
-
-/* of the same origin, which needs no CORS headers */
-
-static ngx_int_t
-ngx_http_refine_collect_preflight(ngx_http_request_t *r)
-{
-    ngx_int_t  rc;
-
-    rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
-    }
-
-    if (ngx_http_refine_header_add(r, "Allow",
-                                   ngx_http_refine_collect_methods(r))
-        != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_refine_answer(r, NGX_HTTP_NO_CONTENT, NULL);
 }
 
 

@@ -2,8 +2,9 @@
 /*
  * Level 6: what the parts of the endpoint share with each other: collect.c
  * takes a request and stores what it brings, collect_pixel.c takes one without
- * a body, collect_answer.c says to the client what became of it,
- * collect_conf.c has the directive.
+ * a body, collect_cors.c lets pages of other origins have the answer,
+ * collect_answer.c says to the client what became of it, collect_conf.c has the
+ * directive.
  */
 
 
@@ -27,6 +28,16 @@ typedef struct {
 } ngx_http_refine_collect_t;
 
 
+/* what the header of a request says */
+
+typedef struct {
+    ngx_table_elt_t                 *cross;     /* an allowed foreign origin */
+    ngx_uint_t                       gzip;
+    const char                      *error;     /* with a status */
+    ngx_http_refine_counter_e        reason;
+} ngx_http_refine_collect_head_t;
+
+
 /* the handler of the location */
 ngx_int_t ngx_http_refine_collect_handler(ngx_http_request_t *r);
 
@@ -36,6 +47,17 @@ ngx_http_refine_collect_t *ngx_http_refine_collect_create(
 
 /* what is allowed here, for the header Allow */
 ngx_str_t *ngx_http_refine_collect_methods(ngx_http_request_t *r);
+
+/*
+ * The headers of every answer where allow_origin is in use; cross is the Origin
+ * that is allowed, or NULL.  NGX_OK or NGX_ERROR.
+ */
+ngx_int_t ngx_http_refine_collect_cors(ngx_http_request_t *r,
+    ngx_table_elt_t *cross);
+
+/* OPTIONS; returns what a handler returns */
+ngx_int_t ngx_http_refine_collect_preflight(ngx_http_request_t *r,
+    ngx_table_elt_t *cross);
 
 /*
  * Takes the events.  NGX_AGAIN: the request waits for Redis; else what

@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include "ngx_http_refine_guard.h"
 #include "ngx_http_refine_identity.h"
+#include "ngx_http_refine_origin.h"
 
 
 static ngx_uint_t ngx_http_refine_guard_peer(ngx_http_request_t *r);
@@ -16,13 +17,15 @@ static ngx_int_t ngx_http_refine_guard_origin_host(ngx_str_t *origin,
 
 
 const char *
-ngx_http_refine_guard_origin(ngx_http_request_t *r)
+ngx_http_refine_guard_origin(ngx_http_request_t *r, ngx_array_t *origins,
+    ngx_table_elt_t **cross)
 {
     ngx_str_t         host;
     ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *h, *origin;
 
+    *cross = NULL;
     origin = NULL;
 
     for (part = &r->headers_in.headers.part; part; part = part->next) {
@@ -47,12 +50,23 @@ ngx_http_refine_guard_origin(ngx_http_request_t *r)
         return NULL;
     }
 
+    /* first, for a browser knows scheme and port as well */
+
+    if (origins
+        && ngx_http_refine_origin_allowed(&origin->value, origins->elts,
+                                          origins->nelts))
+    {
+        *cross = origin;
+        return NULL;
+    }
+
     if (ngx_http_refine_guard_origin_host(&origin->value, &host) != NGX_OK
         || host.len != r->headers_in.server.len
         || ngx_strncasecmp(host.data, r->headers_in.server.data, host.len)
            != 0)
     {
-        return "Origin is not allowed, its host must be the one of Host";
+        return "Origin is not allowed, its host must be the one of Host, "
+               "or it must be listed in allow_origin";
     }
 
     return NULL;

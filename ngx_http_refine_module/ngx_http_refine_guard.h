@@ -18,9 +18,11 @@
 
 /*
  * Sent by a page of this host: the host of Origin is the one of Host, scheme
- * and port ignored, for TLS may end in front of this server.
+ * and port ignored, for TLS may end in front of this server.  Or by one of the
+ * origins, which may be NULL; then cross becomes the header, else NULL.
  */
-const char *ngx_http_refine_guard_origin(ngx_http_request_t *r);
+const char *ngx_http_refine_guard_origin(ngx_http_request_t *r,
+    ngx_array_t *origins, ngx_table_elt_t **cross);
 
 /* asked from this machine, by no proxy, and not under a foreign name */
 const char *ngx_http_refine_guard_local(ngx_http_request_t *r);

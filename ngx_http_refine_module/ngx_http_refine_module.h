@@ -115,6 +115,7 @@ typedef struct {
     ngx_flag_t                     require_consent;
     ngx_http_complex_value_t      *bot;
     ngx_flag_t                     anonymize_ip;
+    ngx_array_t                   *origins;     /* allow_origin; NULL: none */
 
     ngx_shm_zone_t                *zone;        /* shared.h */
 

@@ -240,6 +240,31 @@ block_good("user_id $_;") for '$http_x_user', 'u-$arg_u', 'fixed';
 block_bad('user_id $no_such_variable;',
           'unknown "no_such_variable" variable');
 
+# --- origins
+
+block_good("allow_origin $_;") for
+    'https://a.example', 'http://localhost:3000 https://[::1]:8080',
+    'https://*.a.example https://*.b.example:8443 capacitor://localhost',
+    CORE::join ' ', map { "https://a$_.example" } 1 .. 64;
+
+block_bad("allow_origin https://a.example '$_';",
+          invalid('allow_origin', $_,
+                  'https://host[:port] or http://host[:port], "*." before a host '
+                  . 'of two names or more, capacitor://host or ionic://host; '
+                  . 'never "*" or "null"')) for
+    '*', 'null', 'https://*', 'https://*:443', 'https://*.example', '*.a.example',
+    '*://a.example', 'https://a*.example', 'https://a.*.example', 'a.example',
+    'https://a.example/', 'https://a.example/path', 'https://u@a.example',
+    'https://a.example:', 'https://a.example:0', 'https://a.example:65536',
+    'https://a.example:x', 'ftp://a.example', 'https:a.example', 'https://',
+    'https://a.example,https://b.example', '$http_origin', '~^https://',
+    'off', "https://\xc3\xa4.example", 'https://' . 'a' x 300 . '/';
+
+block_bad('allow_origin https://a.example; allow_origin https://b.example;',
+          'duplicate option "allow_origin" in refine_catalog "shop"');
+block_bad('allow_origin;', 'invalid number of values of "allow_origin" in '
+                           . 'refine_catalog "shop", allowed: 1 to 64');
+
 # --- the block
 
 block_bad('batch_size;',
@@ -256,7 +281,7 @@ my $known = 'organization_id, catalog_id, api_key, endpoint, enabled, queue, '
             . 'claim_timeout, '
             . 'session_timeout, visitor_cookie, session_cookie, cookie_secure, '
             . 'user_id, consent, require_consent, bot, anonymize_ip, '
-            . 'connect_timeout, send_timeout, read_timeout, delivery_timeout, '
+            . 'allow_origin, connect_timeout, send_timeout, read_timeout, delivery_timeout, '
             . 'ssl_verify, ssl_trusted_certificate, ssl_name';
 
 block_bad("$_ x;",
