@@ -783,6 +783,7 @@ ngx_http_refine_queue_log_error(ngx_http_refine_queue_t *queue,
     u_char  text[160];
 
     if (ngx_strstr(reply->str, "NOGROUP ")
+        || ngx_strstr(reply->str, "BUSYGROUP ")
         || (queue->error_logged && ngx_time() - queue->error_logged < 60))
     {
         return;

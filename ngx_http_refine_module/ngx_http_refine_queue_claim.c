@@ -6,62 +6,71 @@
 
 
 #define NGX_HTTP_REFINE_CLAIM_SIZE        (4 * 1024 * 1024)
-#define NGX_HTTP_REFINE_CLAIM_ROUNDS      64
+#define NGX_HTTP_REFINE_CLAIM_COUNT       256        /* entries at once */
+#define NGX_HTTP_REFINE_CLAIM_FIRST       16         /* of a new worker */
+#define NGX_HTTP_REFINE_CLAIM_ROUNDS      64         /* of a takeover */
 #define NGX_HTTP_REFINE_CLAIM_ROUND       64         /* entries */
 #define NGX_HTTP_REFINE_CLAIM_IDLE        3600000    /* of a consumer, ms */
 #define NGX_HTTP_REFINE_CLAIM_CONSUMERS   600000     /* ms between removals */
 
 
 static ngx_http_refine_call_t *ngx_http_refine_claim_call(
-    ngx_http_refine_queue_t *queue, ngx_http_refine_call_pt handler,
-    ngx_uint_t n, ngx_http_refine_claim_pt claimed, void *data);
+    ngx_http_refine_queue_t *queue, ngx_uint_t n,
+    ngx_http_refine_claim_pt handler, void *data);
 static void ngx_http_refine_claim_finish(ngx_http_refine_call_t *call,
     ngx_uint_t failed);
 static u_char *ngx_http_refine_claim_room(ngx_http_refine_call_t *call,
     size_t size);
 static u_char *ngx_http_refine_claim_entry(ngx_http_refine_claim_t *claim,
     u_char *p, redisReply *id, redisReply *line);
-static ngx_uint_t ngx_http_refine_claim_valid(ngx_http_refine_call_t *call,
+static redisReply *ngx_http_refine_claim_line(redisReply *entry);
+static ngx_int_t ngx_http_refine_claim_entries(ngx_http_refine_call_t *call,
+    redisReply *entries);
+static void ngx_http_refine_claim_ask(ngx_http_refine_call_t *call);
+static void ngx_http_refine_claim_paused(ngx_http_refine_call_t *call,
     redisReply *reply);
+static void ngx_http_refine_claim_next(ngx_http_refine_call_t *call);
 static void ngx_http_refine_claim_handler(ngx_http_refine_call_t *call,
     redisReply *reply);
-static void ngx_http_refine_takeover_paused(ngx_http_refine_call_t *call,
+static redisReply *ngx_http_refine_claim_valid(redisReply *reply);
+static void ngx_http_refine_claim_create(ngx_http_refine_call_t *call);
+static void ngx_http_refine_claim_created(ngx_http_refine_call_t *call,
     redisReply *reply);
 static void ngx_http_refine_takeover_next(ngx_http_refine_call_t *call);
 static void ngx_http_refine_takeover_handler(ngx_http_refine_call_t *call,
     redisReply *reply);
 static ngx_uint_t ngx_http_refine_takeover_valid(redisReply *reply);
-static redisReply *ngx_http_refine_takeover_line(redisReply *entry);
-static ngx_int_t ngx_http_refine_takeover_entries(
-    ngx_http_refine_call_t *call, redisReply *entries);
+static void ngx_http_refine_takeover_cursor(ngx_http_refine_queue_t *queue,
+    redisReply *cursor);
 static void ngx_http_refine_takeover_attempts(ngx_http_refine_call_t *call);
 static void ngx_http_refine_takeover_attempts_handler(
     ngx_http_refine_call_t *call, redisReply *reply);
 static void ngx_http_refine_claim_side(ngx_http_refine_queue_t *queue,
-    ngx_uint_t script);
+    ngx_uint_t script, ngx_http_refine_call_pt handler);
+static void ngx_http_refine_claim_cleaned(ngx_http_refine_call_t *call,
+    redisReply *reply);
 static void ngx_http_refine_claim_side_handler(ngx_http_refine_call_t *call,
     redisReply *reply);
 
 
 static ngx_http_refine_call_t *
-ngx_http_refine_claim_call(ngx_http_refine_queue_t *queue,
-    ngx_http_refine_call_pt handler, ngx_uint_t n,
-    ngx_http_refine_claim_pt claimed, void *data)
+ngx_http_refine_claim_call(ngx_http_refine_queue_t *queue, ngx_uint_t n,
+    ngx_http_refine_claim_pt handler, void *data)
 {
     ngx_http_refine_call_t   *call;
     ngx_http_refine_claim_t   claim;
 
-    call = ngx_http_refine_call_create(queue, handler);
+    call = ngx_http_refine_call_create(queue, ngx_http_refine_claim_paused);
 
     if (call == NULL) {
         ngx_memzero(&claim, sizeof(ngx_http_refine_claim_t));
         claim.failed = 1;
-        claimed(data, &claim);
+        handler(data, &claim);
         return NULL;
     }
 
     call->claiming.n = n;
-    call->claiming.handler = claimed;
+    call->claiming.handler = handler;
     call->claiming.data = data;
 
     return call;
@@ -140,126 +149,115 @@ ngx_http_refine_claim_entry(ngx_http_refine_claim_t *claim, u_char *p,
 }
 
 
+static redisReply *
+ngx_http_refine_claim_line(redisReply *entry)
+{
+    size_t       i;
+    redisReply  *fields, *name;
+
+    if (entry->type != REDIS_REPLY_ARRAY
+        || entry->elements != 2
+        || entry->element[0]->type != REDIS_REPLY_STRING
+        || entry->element[1]->type != REDIS_REPLY_ARRAY)
+    {
+        return NULL;
+    }
+
+    fields = entry->element[1];
+
+    for (i = 0; i + 1 < fields->elements; i += 2) {
+        name = fields->element[i];
+
+        if (name->type == REDIS_REPLY_STRING
+            && ngx_strcmp(name->str, "e") == 0
+            && fields->element[i + 1]->type == REDIS_REPLY_STRING)
+        {
+            return fields->element[i + 1];
+        }
+    }
+
+    return NULL;
+}
+
+
+/* NGX_DECLINED: some are deleted, or are no events; NGX_ERROR: no memory */
+
+static ngx_int_t
+ngx_http_refine_claim_entries(ngx_http_refine_call_t *call,
+    redisReply *entries)
+{
+    u_char                   *p;
+    size_t                    i, n, size, longest;
+    redisReply               *line;
+    ngx_http_refine_claim_t  *claim;
+
+    n = 0;
+    size = 0;
+    longest = 1;
+    claim = &call->claiming.claim;
+
+    for (i = 0; i < entries->elements; i++) {
+        line = ngx_http_refine_claim_line(entries->element[i]);
+
+        if (line) {
+            n++;
+            size += line->len + entries->element[i]->element[0]->len;
+            longest = ngx_max(longest, line->len);
+        }
+    }
+
+    if (claim->nentries + n > call->claiming.n) {
+        return NGX_ERROR;
+    }
+
+    if (n) {
+        call->owner->longest = longest;
+
+        p = ngx_http_refine_claim_room(call, size);
+
+        if (p == NULL) {
+            return NGX_ERROR;
+        }
+
+        for (i = 0; i < entries->elements; i++) {
+            line = ngx_http_refine_claim_line(entries->element[i]);
+
+            if (line) {
+                p = ngx_http_refine_claim_entry(claim, p,
+                                    entries->element[i]->element[0], line);
+            }
+        }
+    }
+
+    return (n == entries->elements) ? NGX_OK : NGX_DECLINED;
+}
+
+
+/* the same call goes through all steps of a claim, or of a takeover */
+
 void
 ngx_http_refine_queue_claim(ngx_http_refine_queue_t *queue, ngx_uint_t n,
     ngx_http_refine_claim_pt handler, void *data)
 {
     ngx_http_refine_call_t  *call;
 
-    call = ngx_http_refine_claim_call(queue, ngx_http_refine_claim_handler, n,
-                                      handler, data);
+    call = ngx_http_refine_claim_call(queue, n, handler, data);
     if (call == NULL) {
         return;
     }
 
-    ngx_http_refine_call_script(call, NGX_HTTP_REFINE_SCRIPT_CLAIM, 3);
-    ngx_http_refine_call_arg(call, queue->consumer.data, queue->consumer.len);
-    ngx_http_refine_call_int(call, n);
-    ngx_http_refine_call_int(call, NGX_HTTP_REFINE_CLAIM_SIZE);
+    call->claiming.next = ngx_http_refine_claim_next;
 
-    ngx_http_refine_call_send(call);
-}
-
-
-static ngx_uint_t
-ngx_http_refine_claim_valid(ngx_http_refine_call_t *call, redisReply *reply)
-{
-    size_t  i;
-
-    if (reply == NULL
-        || reply->type != REDIS_REPLY_ARRAY
-        || reply->elements < 2
-        || reply->elements % 2
-        || reply->elements / 2 - 1 > call->claiming.n)
-    {
-        return 0;
-    }
-
-    for (i = 0; i < reply->elements; i++) {
-        if (reply->element[i]->type
-            != (i < 2 ? REDIS_REPLY_INTEGER : REDIS_REPLY_STRING))
-        {
-            return 0;
-        }
-    }
-
-    return 1;
+    ngx_http_refine_claim_ask(call);
 }
 
 
 static void
-ngx_http_refine_claim_handler(ngx_http_refine_call_t *call, redisReply *reply)
+ngx_http_refine_claim_ask(ngx_http_refine_call_t *call)
 {
-    u_char                   *p;
-    size_t                    i, size;
-    redisReply              **e;
-    ngx_http_refine_claim_t  *claim;
+    ngx_http_refine_queue_t  *queue;
 
-    if (!ngx_http_refine_claim_valid(call, reply)) {
-        ngx_http_refine_claim_finish(call, 1);
-        return;
-    }
-
-    claim = &call->claiming.claim;
-    claim->paused = reply->element[0]->integer ? 1 : 0;
-
-    if (reply->element[1]->integer) {
-        ngx_log_error(NGX_LOG_WARN, call->owner->log, 0,
-                      "refine: removed %L entries without an event from the "
-                      "stream of catalog \"%V\"",
-                      (int64_t) reply->element[1]->integer,
-                      &call->owner->conf->catalog);
-    }
-
-    if (reply->elements == 2) {
-        ngx_http_refine_claim_finish(call, 0);
-        return;
-    }
-
-    e = reply->element;
-    size = 0;
-
-    for (i = 2; i < reply->elements; i++) {
-        size += e[i]->len;
-    }
-
-    p = ngx_http_refine_claim_room(call, size);
-
-    if (p == NULL) {
-        ngx_http_refine_claim_finish(call, 1);
-        return;
-    }
-
-    for (i = 2; i < reply->elements; i += 2) {
-        p = ngx_http_refine_claim_entry(claim, p, e[i], e[i + 1]);
-    }
-
-    claim->cut = (size >= NGX_HTTP_REFINE_CLAIM_SIZE);
-
-    ngx_http_refine_claim_finish(call, 0);
-}
-
-
-/* the same call goes through all steps of a takeover */
-
-void
-ngx_http_refine_queue_takeover(ngx_http_refine_queue_t *queue, ngx_uint_t n,
-    ngx_http_refine_claim_pt handler, void *data)
-{
-    ngx_http_refine_call_t  *call;
-
-    if (!queue->consumers
-        || ngx_current_msec - queue->consumers_at
-           >= NGX_HTTP_REFINE_CLAIM_CONSUMERS)
-    {
-        ngx_http_refine_claim_side(queue, NGX_HTTP_REFINE_SCRIPT_CONSUMERS);
-    }
-
-    call = ngx_http_refine_claim_call(queue, ngx_http_refine_takeover_paused,
-                                      n, handler, data);
-    if (call == NULL) {
-        return;
-    }
+    queue = call->owner;
 
     ngx_http_refine_call_script(call, NGX_HTTP_REFINE_QUEUE_PLAIN, 3);
     ngx_http_refine_call_lit(call, "HGET");
@@ -271,8 +269,7 @@ ngx_http_refine_queue_takeover(ngx_http_refine_queue_t *queue, ngx_uint_t n,
 
 
 static void
-ngx_http_refine_takeover_paused(ngx_http_refine_call_t *call,
-    redisReply *reply)
+ngx_http_refine_claim_paused(ngx_http_refine_call_t *call, redisReply *reply)
 {
     if (reply == NULL
         || (reply->type != REDIS_REPLY_NIL
@@ -288,7 +285,196 @@ ngx_http_refine_takeover_paused(ngx_http_refine_call_t *call,
         return;
     }
 
-    ngx_http_refine_takeover_next(call);
+    call->claiming.next(call);
+}
+
+
+/*
+ * A script that claims would take Redis twice as long: Lua makes a copy of each
+ * event, and a hash of every byte of it.  How many are asked for at once
+ * depends on the longest that came last, for nobody knows how long they are.
+ */
+
+static void
+ngx_http_refine_claim_next(ngx_http_refine_call_t *call)
+{
+    ngx_uint_t                   n;
+    ngx_http_refine_queue_t     *queue;
+    ngx_http_refine_claiming_t  *claiming;
+
+    queue = call->owner;
+    claiming = &call->claiming;
+
+    n = queue->longest
+        ? (NGX_HTTP_REFINE_CLAIM_SIZE - claiming->size) / queue->longest
+        : NGX_HTTP_REFINE_CLAIM_FIRST;
+
+    n = ngx_max(n, 1);
+    n = ngx_min(n, NGX_HTTP_REFINE_CLAIM_COUNT);
+    n = ngx_min(n, claiming->n - claiming->claim.nentries);
+
+    claiming->asked = n;
+
+    call->argc = 0;
+    call->handler = ngx_http_refine_claim_handler;
+
+    ngx_http_refine_call_script(call, NGX_HTTP_REFINE_QUEUE_PLAIN, 9);
+    ngx_http_refine_call_lit(call, "XREADGROUP");
+    ngx_http_refine_call_lit(call, "GROUP");
+    ngx_http_refine_call_lit(call, "refine");
+    ngx_http_refine_call_arg(call, queue->consumer.data, queue->consumer.len);
+    ngx_http_refine_call_lit(call, "COUNT");
+    ngx_http_refine_call_int(call, n);
+    ngx_http_refine_call_lit(call, "STREAMS");
+    ngx_http_refine_call_arg(call, queue->keys[0].data, queue->keys[0].len);
+    ngx_http_refine_call_lit(call, ">");
+
+    ngx_http_refine_call_send(call);
+}
+
+
+static void
+ngx_http_refine_claim_handler(ngx_http_refine_call_t *call, redisReply *reply)
+{
+    ngx_int_t                    rc;
+    redisReply                  *entries;
+    ngx_http_refine_claiming_t  *claiming;
+
+    claiming = &call->claiming;
+
+    if (reply && reply->type == REDIS_REPLY_NIL) {
+        ngx_http_refine_claim_finish(call, 0);
+        return;
+    }
+
+    if (reply && reply->type == REDIS_REPLY_ERROR
+        && ngx_strstr(reply->str, "NOGROUP ") && !claiming->created)
+    {
+        ngx_http_refine_claim_create(call);
+        return;
+    }
+
+    entries = ngx_http_refine_claim_valid(reply);
+
+    rc = entries ? ngx_http_refine_claim_entries(call, entries) : NGX_ERROR;
+
+    if (rc == NGX_ERROR) {
+
+        /* what came in rounds before is none the worse for it */
+
+        ngx_http_refine_claim_finish(call, claiming->claim.nentries == 0);
+        return;
+    }
+
+    if (rc == NGX_DECLINED) {
+        ngx_http_refine_claim_side(call->owner, NGX_HTTP_REFINE_SCRIPT_CLEAN,
+                                   ngx_http_refine_claim_cleaned);
+    }
+
+    claiming->claim.cut = (claiming->size >= NGX_HTTP_REFINE_CLAIM_SIZE
+                           || rc == NGX_DECLINED);
+
+    if (entries->elements < claiming->asked
+        || claiming->claim.nentries >= claiming->n
+        || claiming->claim.cut)
+    {
+        ngx_http_refine_claim_finish(call, 0);
+        return;
+    }
+
+    ngx_http_refine_claim_next(call);
+}
+
+
+/* of one stream its name and its entries */
+
+static redisReply *
+ngx_http_refine_claim_valid(redisReply *reply)
+{
+    redisReply  *stream;
+
+    if (reply == NULL
+        || reply->type != REDIS_REPLY_ARRAY
+        || reply->elements != 1)
+    {
+        return NULL;
+    }
+
+    stream = reply->element[0];
+
+    if (stream->type != REDIS_REPLY_ARRAY
+        || stream->elements != 2
+        || stream->element[1]->type != REDIS_REPLY_ARRAY)
+    {
+        return NULL;
+    }
+
+    return stream->element[1];
+}
+
+
+static void
+ngx_http_refine_claim_create(ngx_http_refine_call_t *call)
+{
+    ngx_http_refine_queue_t  *queue;
+
+    queue = call->owner;
+
+    call->claiming.created = 1;
+    call->argc = 0;
+    call->handler = ngx_http_refine_claim_created;
+
+    ngx_http_refine_call_script(call, NGX_HTTP_REFINE_QUEUE_PLAIN, 6);
+    ngx_http_refine_call_lit(call, "XGROUP");
+    ngx_http_refine_call_lit(call, "CREATE");
+    ngx_http_refine_call_arg(call, queue->keys[0].data, queue->keys[0].len);
+    ngx_http_refine_call_lit(call, "refine");
+    ngx_http_refine_call_lit(call, "0");
+    ngx_http_refine_call_lit(call, "MKSTREAM");
+
+    ngx_http_refine_call_send(call);
+}
+
+
+static void
+ngx_http_refine_claim_created(ngx_http_refine_call_t *call, redisReply *reply)
+{
+    /* BUSYGROUP: another worker was quicker */
+
+    if (reply == NULL
+        || (reply->type == REDIS_REPLY_ERROR
+            && !ngx_strstr(reply->str, "BUSYGROUP ")))
+    {
+        ngx_http_refine_claim_finish(call, 1);
+        return;
+    }
+
+    ngx_http_refine_claim_next(call);
+}
+
+
+void
+ngx_http_refine_queue_takeover(ngx_http_refine_queue_t *queue, ngx_uint_t n,
+    ngx_http_refine_claim_pt handler, void *data)
+{
+    ngx_http_refine_call_t  *call;
+
+    if (!queue->consumers
+        || ngx_current_msec - queue->consumers_at
+           >= NGX_HTTP_REFINE_CLAIM_CONSUMERS)
+    {
+        ngx_http_refine_claim_side(queue, NGX_HTTP_REFINE_SCRIPT_CONSUMERS,
+                                   ngx_http_refine_claim_side_handler);
+    }
+
+    call = ngx_http_refine_claim_call(queue, n, handler, data);
+    if (call == NULL) {
+        return;
+    }
+
+    call->claiming.next = ngx_http_refine_takeover_next;
+
+    ngx_http_refine_claim_ask(call);
 }
 
 
@@ -335,7 +521,6 @@ ngx_http_refine_takeover_handler(ngx_http_refine_call_t *call,
     redisReply *reply)
 {
     ngx_int_t                    rc;
-    redisReply                  *cursor;
     ngx_http_refine_queue_t     *queue;
     ngx_http_refine_claiming_t  *claiming;
 
@@ -354,28 +539,20 @@ ngx_http_refine_takeover_handler(ngx_http_refine_call_t *call,
         return;
     }
 
-    rc = ngx_http_refine_takeover_entries(call, reply->element[1]);
+    rc = ngx_http_refine_claim_entries(call, reply->element[1]);
 
     if (rc == NGX_DECLINED) {
 
         /* Redis 6.2 claims deleted entries, too, and does not name them */
 
-        ngx_http_refine_claim_side(queue, NGX_HTTP_REFINE_SCRIPT_CLEAN);
+        ngx_http_refine_claim_side(queue, NGX_HTTP_REFINE_SCRIPT_CLEAN,
+                                   ngx_http_refine_claim_side_handler);
     }
 
     claiming = &call->claiming;
     claiming->claim.cut = (claiming->size >= NGX_HTTP_REFINE_CLAIM_SIZE);
 
-    cursor = reply->element[0];
-
-    if (ngx_strcmp(cursor->str, "0-0") == 0
-        || cursor->len >= NGX_HTTP_REFINE_QUEUE_ID)
-    {
-        queue->cursor[0] = '\0';
-
-    } else {
-        ngx_memcpy(queue->cursor, cursor->str, cursor->len + 1);
-    }
+    ngx_http_refine_takeover_cursor(queue, reply->element[0]);
 
     if (rc != NGX_ERROR
         && queue->cursor[0]
@@ -410,83 +587,18 @@ ngx_http_refine_takeover_valid(redisReply *reply)
 }
 
 
-static redisReply *
-ngx_http_refine_takeover_line(redisReply *entry)
+static void
+ngx_http_refine_takeover_cursor(ngx_http_refine_queue_t *queue,
+    redisReply *cursor)
 {
-    size_t       i;
-    redisReply  *fields, *name;
-
-    if (entry->type != REDIS_REPLY_ARRAY
-        || entry->elements != 2
-        || entry->element[0]->type != REDIS_REPLY_STRING
-        || entry->element[1]->type != REDIS_REPLY_ARRAY)
+    if (ngx_strcmp(cursor->str, "0-0") == 0
+        || cursor->len >= NGX_HTTP_REFINE_QUEUE_ID)
     {
-        return NULL;
+        queue->cursor[0] = '\0';
+
+    } else {
+        ngx_memcpy(queue->cursor, cursor->str, cursor->len + 1);
     }
-
-    fields = entry->element[1];
-
-    for (i = 0; i + 1 < fields->elements; i += 2) {
-        name = fields->element[i];
-
-        if (name->type == REDIS_REPLY_STRING
-            && ngx_strcmp(name->str, "e") == 0
-            && fields->element[i + 1]->type == REDIS_REPLY_STRING)
-        {
-            return fields->element[i + 1];
-        }
-    }
-
-    return NULL;
-}
-
-
-/* NGX_DECLINED: some are deleted, or are no events; NGX_ERROR: no memory */
-
-static ngx_int_t
-ngx_http_refine_takeover_entries(ngx_http_refine_call_t *call,
-    redisReply *entries)
-{
-    u_char                   *p;
-    size_t                    i, n, size;
-    redisReply               *line;
-    ngx_http_refine_claim_t  *claim;
-
-    n = 0;
-    size = 0;
-    claim = &call->claiming.claim;
-
-    for (i = 0; i < entries->elements; i++) {
-        line = ngx_http_refine_takeover_line(entries->element[i]);
-
-        if (line) {
-            n++;
-            size += line->len + entries->element[i]->element[0]->len;
-        }
-    }
-
-    if (claim->nentries + n > call->claiming.n) {
-        return NGX_ERROR;
-    }
-
-    if (n) {
-        p = ngx_http_refine_claim_room(call, size);
-
-        if (p == NULL) {
-            return NGX_ERROR;
-        }
-
-        for (i = 0; i < entries->elements; i++) {
-            line = ngx_http_refine_takeover_line(entries->element[i]);
-
-            if (line) {
-                p = ngx_http_refine_claim_entry(claim, p,
-                                    entries->element[i]->element[0], line);
-            }
-        }
-    }
-
-    return (n == entries->elements) ? NGX_OK : NGX_DECLINED;
 }
 
 
@@ -554,7 +666,8 @@ ngx_http_refine_takeover_attempts_handler(ngx_http_refine_call_t *call,
 /* housekeeping, whose outcome nobody waits for */
 
 static void
-ngx_http_refine_claim_side(ngx_http_refine_queue_t *queue, ngx_uint_t script)
+ngx_http_refine_claim_side(ngx_http_refine_queue_t *queue, ngx_uint_t script,
+    ngx_http_refine_call_pt handler)
 {
     ngx_http_refine_call_t  *call;
 
@@ -562,8 +675,7 @@ ngx_http_refine_claim_side(ngx_http_refine_queue_t *queue, ngx_uint_t script)
         return;
     }
 
-    call = ngx_http_refine_call_create(queue,
-                                       ngx_http_refine_claim_side_handler);
+    call = ngx_http_refine_call_create(queue, handler);
     if (call == NULL) {
         return;
     }
@@ -579,6 +691,20 @@ ngx_http_refine_claim_side(ngx_http_refine_queue_t *queue, ngx_uint_t script)
     }
 
     ngx_http_refine_call_send(call);
+}
+
+
+static void
+ngx_http_refine_claim_cleaned(ngx_http_refine_call_t *call, redisReply *reply)
+{
+    if (reply && reply->type == REDIS_REPLY_INTEGER && reply->integer > 0) {
+        ngx_log_error(NGX_LOG_WARN, call->owner->log, 0,
+                      "refine: removed %L entries without an event from the "
+                      "stream of catalog \"%V\"",
+                      (int64_t) reply->integer, &call->owner->conf->catalog);
+    }
+
+    ngx_http_refine_call_free(call);
 }
 
 

@@ -42,11 +42,14 @@ typedef void (*ngx_http_refine_call_pt)(ngx_http_refine_call_t *call,
 
 typedef struct {
     ngx_uint_t                        n;
+    ngx_uint_t                        asked;      /* for in this round */
     ngx_uint_t                        rounds;
     size_t                            size;
+    void                            (*next)(ngx_http_refine_call_t *call);
     ngx_http_refine_claim_pt          handler;
     void                             *data;
     ngx_http_refine_claim_t           claim;
+    unsigned                          created:1;  /* the group, by this one */
 } ngx_http_refine_claiming_t;
 
 
@@ -142,6 +145,7 @@ struct ngx_http_refine_queue_s {
     int64_t                           deltas[NGX_HTTP_REFINE_COUNTER_MAX];
     ngx_msec_t                        counted_at;
 
+    size_t                            longest;    /* event, 0: unknown */
     ngx_msec_t                        consumers_at;
     u_char                            cursor[NGX_HTTP_REFINE_QUEUE_ID];
 

@@ -66,53 +66,6 @@ static const char  ngx_http_refine_script_store[] =
     "return {table.concat(groups), len, free, size}\n";
 
 
-static const char  ngx_http_refine_script_claim[] =
-    "local events, stats = KEYS[1], KEYS[2]\n"
-    "if redis.call('HEXISTS', stats, 'paused') == 1 then\n"
-    "  return {1, 0}\n"
-    "end\n"
-    "local count, room = tonumber(ARGV[2]), tonumber(ARGV[3])\n"
-    "local want = math.min(count, 16)\n"
-    "local function read(call)\n"
-    "  return call('XREADGROUP', 'GROUP', 'refine', ARGV[1],\n"
-    "              'COUNT', want, 'STREAMS', events, '>')\n"
-    "end\n"
-    "local r = read(redis.pcall)\n"
-    "if r and r.err then\n"
-    "  if not string.find(r.err, 'NOGROUP', 1, true) then\n"
-    "    return r\n"
-    "  end\n"
-    "  redis.call('XGROUP', 'CREATE', events, 'refine', '0', 'MKSTREAM')\n"
-    "  r = read(redis.call)\n"
-    "end\n"
-    "local reply, n, size, at = {0, 0}, 0, 1, 2\n"
-    "while r do\n"
-    "  local entries = r[1][2]\n"
-    "  for i = 1, #entries do\n"
-    "    local id, fields, line = entries[i][1], entries[i][2], nil\n"
-    "    for k = 1, #fields, 2 do\n"
-    "      if fields[k] == 'e' then line = fields[k + 1] end\n"
-    "    end\n"
-    "    if line then\n"
-    "      reply[at + 1] = id\n"
-    "      reply[at + 2] = line\n"
-    "      at = at + 2\n"
-    "      size = size + #line\n"
-    "    else\n"
-    "      redis.call('XACK', events, 'refine', id)\n"
-    "      redis.call('XDEL', events, id)\n"
-    "      reply[2] = reply[2] + 1\n"
-    "    end\n"
-    "  end\n"
-    "  n = n + #entries\n"
-    "  if #entries < want or n >= count or size >= room then break end\n"
-    "  want = math.floor((room - size) * n / size)\n"
-    "  want = math.min(math.max(want, 1), count - n)\n"
-    "  r = read(redis.call)\n"
-    "end\n"
-    "return reply\n";
-
-
 static const char  ngx_http_refine_script_attempts[] =
     "local reply = {}\n"
     "for i = 2, #ARGV do\n"
@@ -298,7 +251,6 @@ const ngx_http_refine_script_t
     ngx_http_refine_scripts[NGX_HTTP_REFINE_SCRIPT_MAX] =
 {
     ngx_http_refine_script(store, 2),
-    ngx_http_refine_script(claim, 2),
     ngx_http_refine_script(attempts, 1),
     ngx_http_refine_script(clean, 1),
     ngx_http_refine_script(consumers, 1),

@@ -38,13 +38,6 @@ typedef enum {
     NGX_HTTP_REFINE_SCRIPT_STORE = 0,
 
     /*
-     * ARGV: consumer, count, about how many bytes.  Reply: paused, the number
-     * of foreign entries (without a field "e") that were removed, then pairs
-     * of id and line.
-     */
-    NGX_HTTP_REFINE_SCRIPT_CLAIM,
-
-    /*
      * ARGV: consumer, ids.  Reply: the delivery count of each id, 0 when the
      * consumer does not hold it.
      */

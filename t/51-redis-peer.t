@@ -25,6 +25,7 @@ sub trouble { log_lines(qr/\[(?:warn|error)\] .*refine: /) }
 sub bulk { '$' . length($_[0]) . "\r\n$_[0]\r\n" }
 sub rows { '*' . @_ . "\r\n" . join '', @_ }
 sub entry { rows(bulk("$_[0]-0"), rows(bulk('e'), bulk(line($_[0])))) }
+sub stream { rows(rows(bulk('events'), rows(@_))) }
 
 sub wrapped {
     my ($text) = @_;
@@ -54,8 +55,8 @@ my ($new) = map { $_->[0] } peer_seen('auth');
 my @seen = grep { $_->[0] == $new } peer_seen();
 is_deeply([@{ $seen[0] }[1 .. 3]], ['auth', 'shop', 'p@ss']);
 is_deeply([@{ $seen[1] }[1 .. 2]], ['select', '3']);
-is(scalar(grep { $_->[1] eq 'script' } @seen[2 .. 12]), 11, 'loaded');
-is($seen[13][1], 'hdel', 'a write that changes nothing');
+is(scalar(grep { $_->[1] eq 'script' } @seen[2 .. 11]), 10, 'loaded');
+is($seen[12][1], 'hdel', 'a write that changes nothing');
 
 
 
@@ -103,15 +104,52 @@ GET /t
 my $nogroup = "NOGROUP No such key 'refine:{c}:events' or consumer group "
               . "'refine'";
 peer_set(xautoclaim => "-$nogroup\r\n",
-         claim => [wrapped($nogroup),
-                   rows(":0\r\n", ":0\r\n", bulk('1-0'), bulk(line(1))),
-                   rows(":0\r\n", ":0\r\n")]);
-wait_for(sub { delivered() == 1 }, 'delivered');
+         xgroup => ["+OK\r\n", "-BUSYGROUP Consumer Group name already "
+                               . "exists\r\n"],
+         xreadgroup => ["-$nogroup\r\n", stream(entry(1)), "-$nogroup\r\n",
+                        stream(entry(2)), "*-1\r\n"]);
+wait_for(sub { delivered() == 2 }, 'delivered');
+is(join(' ', map { "@$_[2 .. 6]" =~ s/\S+:events/KEY/r } peer_seen('xgroup')),
+   join(' ', ('CREATE KEY refine 0 MKSTREAM') x 2),
+   'made anew, or by another worker');
 is(scalar(trouble()), 0);
 
 
 
-=== TEST 4: refusals in the words of 6.2 and of 7: no line for each request
+=== TEST 4: and one that stays away
+--- peer
+    flush_interval 50ms;
+--- config eval: $::CONFIG
+--- request
+GET /t
+--- error_code: 204
+--- check
+peer_set(xreadgroup => "-NOGROUP No such key\r\n");
+wait_for(sub { peer_seen('xreadgroup') >= 10 }, 'asked for again');
+cmp_ok(scalar(peer_seen('xgroup')), '<=',
+       scalar(peer_seen('xreadgroup')) / 2 + 1, 'made once in each claim');
+is(scalar(() = mock()), 0);
+
+
+
+=== TEST 5: Redis goes away between two parts of a claim
+--- peer
+    flush_interval 50ms;
+--- config eval: $::CONFIG
+--- request
+GET /t
+--- error_code: 204
+--- check
+peer_set(xreadgroup => [stream(map { entry($_) } 1 .. 16), { close => 1 },
+                        "*-1\r\n"]);
+wait_for(sub { delivered() == 16 }, 'what came in the first is delivered');
+wait_for(sub { peer_seen('ack') }, 'and acknowledged');
+my ($more) = grep { $_->[6] != 16 } peer_seen('xreadgroup');
+is($more->[6], 256, 'many are asked for once it is known how long they are');
+
+
+
+=== TEST 6: refusals in the words of 6.2 and of 7: no line for each request
 --- peer
     flush_interval 1h;
 --- config eval: $::CONFIG
@@ -138,7 +176,7 @@ like((trouble())[0], qr/refuses to store .*OOM command not allowed/);
 
 
 
-=== TEST 5: a Redis that cannot serve is left, tried again, and not flooded
+=== TEST 7: a Redis that cannot serve is left, tried again, and not flooded
 --- peer
     flush_interval 1h;
 --- config eval: $::CONFIG
@@ -170,7 +208,7 @@ for my $name (sort keys %text) {
 
 
 
-=== TEST 6: AUTH is refused, and the password is not logged
+=== TEST 8: AUTH is refused, and the password is not logged
 --- peer_says eval
 { auth => "-ERR unknown command `AUTH`, with args beginning with: `shop`, "
           . "`s3cret`, \r\n" }
@@ -193,7 +231,7 @@ is(scalar(log_lines(qr/s3cret/)), 0);
 
 
 
-=== TEST 7: replies that cannot be
+=== TEST 9: replies that cannot be
 --- peer
     flush_interval 1h;
 --- config eval: $::CONFIG
@@ -232,7 +270,7 @@ is(scalar(log_lines(qr/\x1b|\xff/)), 0, 'nothing raw in the log');
 
 
 
-=== TEST 8: one reply too many
+=== TEST 10: one reply too many
 --- peer
     flush_interval 1h;
 --- config eval: $::CONFIG
@@ -251,7 +289,7 @@ isnt((peer_seen('store'))[-1][0], $connection,
 
 
 
-=== TEST 9: what delivery and control get
+=== TEST 11: what delivery and control get
 --- peer
     flush_interval 50ms;
 --- config eval: $::CONFIG
@@ -261,8 +299,9 @@ GET /t
 --- check
 my @bad = ("*0\r\n", "*-1\r\n", ":1\r\n", "+OK\r\n", "-ERR what\r\n",
            "*2\r\n\$1\r\nx\r\n*-1\r\n", "*3\r\n:0\r\n:0\r\n:0\r\n",
-           rows(":0\r\n", ":0\r\n", bulk('1-0'), ":1\r\n"),
-           rows(":0\r\n", ":0\r\n", (bulk('1-0'), bulk(line(1))) x 2000),
+           rows(rows(bulk('k'))), rows(rows(bulk('k'), ":1\r\n")),
+           stream(":1\r\n", rows(), rows(bulk('1-0'), "*-1\r\n")),
+           stream(map { entry($_) } 1 .. 2000),
            rows(bulk('0-0'), ":1\r\n"), rows(bulk('9' x 100), rows()),
            rows(bulk('0-0'), rows(":1\r\n", rows(), rows(bulk('1-0')),
                 rows(bulk('1-0'), rows(bulk('e'))),
@@ -270,7 +309,7 @@ my @bad = ("*0\r\n", "*-1\r\n", ":1\r\n", "+OK\r\n", "-ERR what\r\n",
                 rows(bulk('1-0'), rows(bulk('f'), bulk('x'))))),
            rows(bulk('0-0'), rows(map { entry($_) } 1 .. 600)),
            { raw => "*2\r\n:0", close => 1 });
-for my $name (qw(xautoclaim hget claim metrics)) {
+for my $name (qw(xautoclaim hget xreadgroup metrics)) {
     peer_forget();
     peer_set($name => [@bad, $bad[0]]);
     wait_for(sub { get('/s') if $name eq 'metrics';
@@ -287,7 +326,7 @@ cmp_ok(scalar(trouble()), '<', 20);
 
 
 
-=== TEST 10: acknowledgements are kept until a Redis has them
+=== TEST 12: acknowledgements are kept until a Redis has them
 --- peer
     flush_interval 50ms;
 --- config eval: $::CONFIG
@@ -295,9 +334,7 @@ cmp_ok(scalar(trouble()), '<', 20);
 GET /t
 --- error_code: 204
 --- check
-my $claimed = rows(":0\r\n", ":0\r\n", bulk('1-0'), bulk(line(1)));
-my $none = rows(":0\r\n", ":0\r\n");
-peer_set(claim => [$claimed, $none], ack => [{ close => 1 }, { close => 1 },
+peer_set(xreadgroup => [stream(entry(1)), "*-1\r\n"], ack => [{ close => 1 }, { close => 1 },
          wrapped('OOM command not allowed'),
          wrapped("READONLY You can't write"), ":1\r\n"]);
 wait_for(sub { peer_seen('ack') == 5 }, 'tried until it is done', 30);
