@@ -28,6 +28,8 @@ ngx_http_refine_beacon_init(ngx_http_refine_beacon_t *beacon, ngx_pool_t *pool)
 {
     ngx_memzero(beacon, sizeof(ngx_http_refine_beacon_t));
 
+    beacon->max = NGX_HTTP_REFINE_BEACON_MAX_EVENTS;
+
     (void) ngx_http_refine_buf_init(&beacon->rejected, pool, 0,
                                     NGX_HTTP_REFINE_BEACON_MAX_REJECTED);
 }
@@ -157,10 +159,11 @@ ngx_http_refine_beacon_parse(ngx_http_refine_beacon_t *beacon,
                    "no events", NGX_HTTP_REFINE_REJECTED_NOT_EVENT);
     }
 
-    if (beacon->total > NGX_HTTP_REFINE_BEACON_MAX_EVENTS) {
+    if (beacon->total > beacon->max) {
         return ngx_http_refine_beacon_refuse(beacon,
                    NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "",
-                   "more than 100 events",
+                   beacon->max == NGX_HTTP_REFINE_BEACON_MAX_TRUSTED
+                       ? "more than 500 events" : "more than 100 events",
                    NGX_HTTP_REFINE_REJECTED_TOO_MANY);
     }
 

@@ -13,16 +13,18 @@
 #include "ngx_http_refine_module.h"
 
 
-#define NGX_HTTP_REFINE_BEACON_MAX_EVENTS  100
+#define NGX_HTTP_REFINE_BEACON_MAX_EVENTS   100
+#define NGX_HTTP_REFINE_BEACON_MAX_TRUSTED  500
 
 /* for where client_max_body_size is off: a body is read into memory */
-#define NGX_HTTP_REFINE_BEACON_MAX_BODY    (16 * 1024 * 1024)
+#define NGX_HTTP_REFINE_BEACON_MAX_BODY     (16 * 1024 * 1024)
 
 
 typedef struct {
     cJSON                          *json;
     cJSON                          *first;      /* event */
     ngx_uint_t                      total;      /* events in the body */
+    ngx_uint_t                      max;        /* of them, 100 or 500 */
     uint64_t                        sent_at;    /* 0: none */
 
     ngx_http_refine_event_t        *events;     /* to be stored */

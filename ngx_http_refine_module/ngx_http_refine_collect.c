@@ -24,6 +24,8 @@ static ngx_int_t ngx_http_refine_collect_bad(
     ngx_http_refine_collect_t *collect, ngx_int_t rc);
 static ngx_int_t ngx_http_refine_collect_check(
     ngx_http_refine_collect_t *collect);
+static ngx_int_t ngx_http_refine_collect_identify(
+    ngx_http_refine_collect_t *collect, ngx_http_refine_event_env_t *env);
 static ngx_int_t ngx_http_refine_collect_store(
     ngx_http_refine_collect_t *collect);
 static void ngx_http_refine_collect_stored(void *data,
@@ -106,11 +108,19 @@ ngx_http_refine_collect_test(ngx_http_request_t *r,
 
     lcf = ngx_http_get_module_loc_conf(r, ngx_http_refine_module);
 
-    head->error = ngx_http_refine_guard_origin(r, lcf->catalog->origins,
-                                               &head->cross);
-    if (head->error) {
-        head->reason = NGX_HTTP_REFINE_REJECTED_ORIGIN;
+    if (lcf->collect->trusted) {
+        head->cross = NULL;
+        head->error = ngx_http_refine_guard_trusted(r,
+                        lcf->collect->trusted == NGX_HTTP_REFINE_TRUST_ANY);
+        head->reason = NGX_HTTP_REFINE_REJECTED_UNTRUSTED;
 
+    } else {
+        head->error = ngx_http_refine_guard_origin(r, lcf->catalog->origins,
+                                                   &head->cross);
+        head->reason = NGX_HTTP_REFINE_REJECTED_ORIGIN;
+    }
+
+    if (head->error) {
         return NGX_HTTP_FORBIDDEN;
     }
 
@@ -247,6 +257,10 @@ ngx_http_refine_collect_create(ngx_http_request_t *r)
 
     ngx_http_refine_beacon_init(&collect->beacon, r->pool);
 
+    if (collect->conf->trusted) {
+        collect->beacon.max = NGX_HTTP_REFINE_BEACON_MAX_TRUSTED;
+    }
+
     return collect;
 }
 
@@ -350,21 +364,14 @@ ngx_http_refine_collect_check(ngx_http_refine_collect_t *collect)
     beacon = &collect->beacon;
     catalog = collect->catalog;
 
-    consent = ngx_http_refine_consent_settle(r, catalog, collect->ctx);
+    consent = ngx_http_refine_collect_identify(collect, &env);
     if (consent == NGX_ERROR) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
+    collect->consent = consent;
+
     drop = (!catalog->enabled || consent == NGX_HTTP_REFINE_CONSENT_DENIED);
-
-    /* a subrequest, as of mirror, has no answer that could set a cookie */
-
-    if ((r == r->main
-         && ngx_http_refine_identity_mint(r, catalog, collect->ctx) != NGX_OK)
-        || ngx_http_refine_identity_env(r, catalog, &env) != NGX_OK)
-    {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
 
     env.types = collect->conf->types;
     env.sent_at = beacon->sent_at;
@@ -393,6 +400,46 @@ ngx_http_refine_collect_check(ngx_http_refine_collect_t *collect)
     }
 
     return ngx_http_refine_collect_store(collect);
+}
+
+
+/* who sends the events; the consent that holds for them, or NGX_ERROR */
+
+static ngx_int_t
+ngx_http_refine_collect_identify(ngx_http_refine_collect_t *collect,
+    ngx_http_refine_event_env_t *env)
+{
+    ngx_int_t                   consent;
+    ngx_http_request_t         *r;
+    ngx_http_refine_catalog_t  *catalog;
+
+    r = collect->request;
+    catalog = collect->catalog;
+
+    if (collect->conf->trusted) {
+        consent = ngx_http_refine_consent_trusted(r, catalog);
+
+        ngx_http_refine_identity_trusted(catalog, consent, env);
+
+        return consent;
+    }
+
+    consent = ngx_http_refine_consent_settle(r, catalog, collect->ctx);
+
+    if (consent == NGX_ERROR) {
+        return NGX_ERROR;
+    }
+
+    /* a subrequest, as of mirror, has no answer that could set a cookie */
+
+    if ((r == r->main
+         && ngx_http_refine_identity_mint(r, catalog, collect->ctx) != NGX_OK)
+        || ngx_http_refine_identity_env(r, catalog, env) != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return consent;
 }
 
 

@@ -25,11 +25,12 @@ ngx_http_refine_collect_accept(ngx_http_refine_collect_t *collect,
 {
     collect->ctx->outcome = outcome;
 
-    if (ngx_http_refine_identity_renew(collect->request, collect->catalog,
-                                       collect->ctx)
-        != NGX_OK
-        || ngx_http_refine_identity_tell(collect->request, collect->catalog,
-                                         collect->ctx, collect->bot)
+    if ((!collect->conf->trusted
+         && ngx_http_refine_identity_renew(collect->request, collect->catalog,
+                                           collect->ctx)
+            != NGX_OK)
+        || ngx_http_refine_identity_tell(collect->request, collect->consent,
+                                         collect->bot)
            != NGX_OK)
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -61,9 +62,10 @@ ngx_http_refine_collect_drop(ngx_http_refine_collect_t *collect)
     if (ngx_http_refine_header_add(collect->request, "X-Refine-Dropped",
                                    enabled ? &consent : &disabled)
         != NGX_OK
-        || (enabled && ngx_http_refine_identity_expire(collect->request,
-                                                       catalog, collect->ctx)
-                       != NGX_OK))
+        || (enabled && !collect->conf->trusted
+            && ngx_http_refine_identity_expire(collect->request, catalog,
+                                               collect->ctx)
+               != NGX_OK))
     {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -43,6 +43,17 @@ ngx_http_refine_collect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         collect->types = NGX_HTTP_REFINE_COLLECT_TYPES;
     }
 
+    /* whoever can only load an image is no server */
+
+    if (collect->pixel && collect->trusted) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"pixel\" and \"%s\" of \"refine_collect\" "
+                           "exclude each other, two locations can have them",
+                           collect->trusted == NGX_HTTP_REFINE_TRUST_ANY
+                               ? "trusted=any" : "trusted");
+        return NGX_CONF_ERROR;
+    }
+
     lcf->collect = collect;
 
     return ngx_http_refine_answer_set(cf, ngx_http_refine_collect_handler);
@@ -60,6 +71,14 @@ ngx_http_refine_collect_parameter(ngx_conf_t *cf,
         twice = collect->pixel;
         collect->pixel = 1;
 
+    } else if (ngx_strcmp(value->data, "trusted") == 0) {
+        twice = collect->trusted;
+        collect->trusted = NGX_HTTP_REFINE_TRUST_LOCAL;
+
+    } else if (ngx_strcmp(value->data, "trusted=any") == 0) {
+        twice = collect->trusted;
+        collect->trusted = NGX_HTTP_REFINE_TRUST_ANY;
+
     } else if (ngx_http_refine_event_type(value, &type) == NGX_OK) {
         twice = collect->types & ((ngx_uint_t) 1 << type);
         collect->types |= (ngx_uint_t) 1 << type;
@@ -68,7 +87,7 @@ ngx_http_refine_collect_parameter(ngx_conf_t *cf,
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid parameter \"%V\" of \"refine_collect\", "
                            "allowed: items_served, click, view, add_to_cart, "
-                           "purchase and pixel", value);
+                           "purchase, pixel, trusted and trusted=any", value);
         return NGX_ERROR;
     }
 

@@ -22,6 +22,7 @@ typedef struct {
     ngx_http_refine_catalog_t       *catalog;
     ngx_http_refine_ctx_t           *ctx;
     ngx_http_refine_ticket_t        *ticket;    /* waits for Redis */
+    ngx_int_t                        consent;
     ngx_uint_t                       bot;
     ngx_uint_t                       pixel;     /* an image is the answer */
     ngx_http_refine_beacon_t         beacon;

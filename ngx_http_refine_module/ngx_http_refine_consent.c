@@ -7,6 +7,7 @@ static ngx_uint_t ngx_http_refine_consent_header(ngx_table_elt_t *h);
 static ngx_uint_t ngx_http_refine_consent_prefetch(ngx_str_t *value);
 static ngx_int_t ngx_http_refine_consent_value(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx);
+static ngx_int_t ngx_http_refine_consent_word(ngx_str_t *value);
 
 
 ngx_uint_t
@@ -180,6 +181,25 @@ ngx_http_refine_consent_settle(ngx_http_request_t *r,
 }
 
 
+ngx_int_t
+ngx_http_refine_consent_trusted(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog)
+{
+    ngx_str_t  value;
+
+    if (catalog->consent == NULL) {
+        return NGX_HTTP_REFINE_CONSENT_GRANTED;
+    }
+
+    if (ngx_http_complex_value(r, catalog->consent, &value) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return value.len ? ngx_http_refine_consent_word(&value)
+                     : NGX_HTTP_REFINE_CONSENT_GRANTED;
+}
+
+
 static ngx_int_t
 ngx_http_refine_consent_value(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx)
@@ -194,14 +214,21 @@ ngx_http_refine_consent_value(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-#define ngx_http_refine_consent_is(word)                                      \
-    (value.len == sizeof(word) - 1                                            \
-     && ngx_memcmp(value.data, word, sizeof(word) - 1) == 0)
-
     if (value.len == 0) {
         return catalog->require_consent ? NGX_HTTP_REFINE_CONSENT_PENDING
                                         : NGX_HTTP_REFINE_CONSENT_GRANTED;
     }
+
+    return ngx_http_refine_consent_word(&value);
+}
+
+
+static ngx_int_t
+ngx_http_refine_consent_word(ngx_str_t *value)
+{
+#define ngx_http_refine_consent_is(word)                                      \
+    (value->len == sizeof(word) - 1                                           \
+     && ngx_memcmp(value->data, word, sizeof(word) - 1) == 0)
 
     if (ngx_http_refine_consent_is("granted")
         || ngx_http_refine_consent_is("1"))

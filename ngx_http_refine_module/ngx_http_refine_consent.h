@@ -53,6 +53,14 @@ ngx_int_t ngx_http_refine_consent_get(ngx_http_request_t *r,
 ngx_int_t ngx_http_refine_consent_settle(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx);
 
+/*
+ * What the shop's own server says with its events: the value of "consent" and
+ * nothing else, for the request's cookies and signals are not the visitor's.
+ * Without a value it is granted.  Also NGX_ERROR; nothing is settled by it.
+ */
+ngx_int_t ngx_http_refine_consent_trusted(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog);
+
 /* "pending", "gpc" or "dnt"; else empty */
 void ngx_http_refine_consent_reason(ngx_int_t consent, ngx_str_t *reason);
 

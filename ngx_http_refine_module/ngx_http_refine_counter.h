@@ -33,6 +33,7 @@
                                                                               \
     row(REJECTED_METHOD,       "rejected", "method")                          \
     row(REJECTED_ORIGIN,       "rejected", "origin")                          \
+    row(REJECTED_UNTRUSTED,    "rejected", "untrusted")                       \
     row(REJECTED_ENCODING,     "rejected", "encoding")                        \
     row(REJECTED_NOT_GZIP,     "rejected", "not_gzip")                        \
     row(REJECTED_TOO_LARGE,    "rejected", "too_large")                       \

@@ -22,6 +22,7 @@
 
 static ngx_int_t ngx_http_refine_event_collect(
     ngx_http_refine_event_ctx_t *ctx, const cJSON *json);
+static ngx_int_t ngx_http_refine_event_fit(ngx_http_refine_event_ctx_t *ctx);
 static ngx_int_t ngx_http_refine_event_kind(ngx_http_refine_event_ctx_t *ctx);
 static ngx_int_t ngx_http_refine_event_kinds(ngx_http_refine_event_ctx_t *ctx);
 static ngx_int_t ngx_http_refine_event_identify(
@@ -67,6 +68,7 @@ ngx_http_refine_event_parse(ngx_pool_t *pool, const cJSON *json,
     ngx_str_t                             id;
     ngx_uint_t                            i;
     ngx_http_refine_event_ctx_t           ctx;
+    ngx_http_refine_event_env_t           own;
     const ngx_http_refine_event_field_t  *field;
 
     ngx_memzero(&ctx, sizeof(ngx_http_refine_event_ctx_t));
@@ -83,6 +85,13 @@ ngx_http_refine_event_parse(ngx_pool_t *pool, const cJSON *json,
     rc = ngx_http_refine_event_identify(&ctx, made, &id);
     if (rc != NGX_OK) {
         return rc;
+    }
+
+    if (env->trusted) {
+        rc = ngx_http_refine_event_trusted(&ctx, &own);
+        if (rc != NGX_OK) {
+            return rc;
+        }
     }
 
     rc = ngx_http_refine_event_head(&ctx, &id);
@@ -105,7 +114,7 @@ ngx_http_refine_event_parse(ngx_pool_t *pool, const cJSON *json,
     ev->type = ctx.type;
     ev->made = (id.data == made);
 
-    return ngx_http_refine_event_finish(&ctx.line, env, &id, ev);
+    return ngx_http_refine_event_finish(&ctx.line, ctx.env, &id, ev);
 }
 
 
@@ -232,10 +241,8 @@ static ngx_int_t
 ngx_http_refine_event_collect(ngx_http_refine_event_ctx_t *ctx,
     const cJSON *json)
 {
-    ngx_int_t                             rc;
-    ngx_uint_t                            i, bit;
-    const cJSON                          *child;
-    const ngx_http_refine_event_field_t  *field;
+    ngx_int_t     rc;
+    const cJSON  *child;
 
     if (ngx_http_refine_value_kind(json) != cJSON_Object) {
         return ngx_http_refine_event_refuse(ctx, NULL,
@@ -259,15 +266,29 @@ ngx_http_refine_event_collect(ngx_http_refine_event_ctx_t *ctx,
     }
 
     rc = ngx_http_refine_event_kind(ctx);
-    if (rc != NGX_OK) {
-        return rc;
+
+    return (rc == NGX_OK) ? ngx_http_refine_event_fit(ctx) : rc;
+}
+
+
+/* leaves what the event's type has */
+
+static ngx_int_t
+ngx_http_refine_event_fit(ngx_http_refine_event_ctx_t *ctx)
+{
+    ngx_uint_t                            i, bits;
+    const ngx_http_refine_event_field_t  *field;
+
+    bits = (ngx_uint_t) 1 << ctx->type;
+
+    if (ctx->env->trusted) {
+        bits |= NGX_HTTP_REFINE_EVENT_TRUSTED;
     }
 
     for (i = 0; i < NGX_HTTP_REFINE_FIELDS; i++) {
         field = &ngx_http_refine_event_fields[i];
-        bit = (ngx_uint_t) 1 << ctx->type;
 
-        if (!((field->required|field->optional) & bit)) {
+        if (!((field->required|field->optional) & bits)) {
             ctx->values[i] = NULL;
             continue;
         }
@@ -284,7 +305,7 @@ ngx_http_refine_event_collect(ngx_http_refine_event_ctx_t *ctx,
             ctx->values[i] = NULL;
         }
 
-        if (ctx->values[i] == NULL && (field->required & bit)) {
+        if (ctx->values[i] == NULL && (field->required & bits)) {
             return ngx_http_refine_event_refuse(ctx, field,
                                               "is required for this type",
                                               NGX_HTTP_REFINE_REJECTED_MISSING);

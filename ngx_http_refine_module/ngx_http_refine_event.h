@@ -45,6 +45,8 @@ typedef struct {
     ngx_str_t                      ip;          /* already anonymized */
     ngx_str_t                      user_agent;  /* any bytes */
     ngx_uint_t                     types;       /* bits allowed, 1 << type */
+    unsigned                       trusted:1;   /* the event knows all that */
+    unsigned                       anonymize:1; /* a trusted event's address */
     unsigned                       bot:1;
     unsigned                       prefetch:1;
     unsigned                       anonymous:1; /* no userId, no URL queries */

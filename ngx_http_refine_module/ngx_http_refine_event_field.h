@@ -18,6 +18,9 @@
 #define NGX_HTTP_REFINE_EVENT_MAX_USER   128
 #define NGX_HTTP_REFINE_EVENT_MAX_ERROR  256
 
+/* stands among the types of a row: what only a trusted event may have */
+#define NGX_HTTP_REFINE_EVENT_TRUSTED    (1 << NGX_HTTP_REFINE_EVENT_TYPES)
+
 
 typedef struct ngx_http_refine_event_ctx_s    ngx_http_refine_event_ctx_t;
 typedef struct ngx_http_refine_event_field_s  ngx_http_refine_event_field_t;
@@ -68,6 +71,9 @@ enum {
     NGX_HTTP_REFINE_FIELD_PAGE,
     NGX_HTTP_REFINE_FIELD_REFERRER,
     NGX_HTTP_REFINE_FIELD_METADATA,
+    NGX_HTTP_REFINE_FIELD_VISITOR_ID,
+    NGX_HTTP_REFINE_FIELD_SESSION_ID,
+    NGX_HTTP_REFINE_FIELD_CONTEXT,
     NGX_HTTP_REFINE_FIELDS
 };
 
@@ -89,6 +95,10 @@ extern const ngx_http_refine_event_field_t
     ngx_http_refine_event_fields[NGX_HTTP_REFINE_FIELDS];
 
 
+/* the row's words for an item's id, which is found in lists, too */
+extern const char  ngx_http_refine_event_id_error[];
+
+
 /* the row of a name, or NGX_DECLINED */
 ngx_int_t ngx_http_refine_event_field_find(const char *name);
 
@@ -97,15 +107,31 @@ ngx_int_t ngx_http_refine_event_text(ngx_http_refine_event_ctx_t *ctx,
     const ngx_http_refine_event_field_t *field, const cJSON *value,
     ngx_str_t *text);
 
+/* the check function of items */
+ngx_int_t ngx_http_refine_event_items(ngx_http_refine_event_ctx_t *ctx,
+    const ngx_http_refine_event_field_t *field, const cJSON *value);
+
 /*
  * Marks a purchase whose value is not the sum of its items; to be called when
  * the fields have been appended, metadata as the last.
  */
 void ngx_http_refine_event_field_mismatch(ngx_http_refine_event_ctx_t *ctx);
 
+/*
+ * Takes who the visitor is from the event: own becomes the event's env.  NGX_OK
+ * or NGX_DECLINED; NGX_ERROR.
+ */
+ngx_int_t ngx_http_refine_event_trusted(ngx_http_refine_event_ctx_t *ctx,
+    ngx_http_refine_event_env_t *own);
+
 /* NGX_DECLINED, with the error filled in; field is NULL for the whole event */
 ngx_int_t ngx_http_refine_event_refuse(ngx_http_refine_event_ctx_t *ctx,
-    const ngx_http_refine_event_field_t *field, char *error,
+    const ngx_http_refine_event_field_t *field, const char *error,
+    ngx_http_refine_counter_e reason);
+
+/* the same for name[i] or name[i].member; the texts are constant */
+ngx_int_t ngx_http_refine_event_refuse_at(ngx_http_refine_event_ctx_t *ctx,
+    char *name, ngx_uint_t i, char *member, const char *error,
     ngx_http_refine_counter_e reason);
 
 /* the same with the row's own words */

@@ -295,6 +295,25 @@ ngx_http_refine_guard_control(ngx_http_request_t *r)
 }
 
 
+const char *
+ngx_http_refine_guard_trusted(ngx_http_request_t *r, ngx_uint_t any)
+{
+    const char  *error;
+
+    if (ngx_http_refine_header_find(r, "origin")) {
+        return "Origin must be absent, no page may send here";
+    }
+
+    if (any) {
+        return NULL;
+    }
+
+    error = ngx_http_refine_guard_local(r);
+
+    return error ? error : ngx_http_refine_guard_control(r);
+}
+
+
 /* scheme://HOST, HOST exactly as in the Host header, with its port */
 
 static ngx_uint_t

@@ -27,6 +27,13 @@ const char *ngx_http_refine_guard_origin(ngx_http_request_t *r,
 /* asked from this machine, by no proxy, and not under a foreign name */
 const char *ngx_http_refine_guard_local(ngx_http_request_t *r);
 
+/*
+ * Sent by a server of the shop: by no page, and unless "any" it has to pass the
+ * two others as well.
+ */
+const char *ngx_http_refine_guard_trusted(ngx_http_request_t *r,
+    ngx_uint_t any);
+
 /* not sent by a page of another site: a form or script cannot pass this */
 const char *ngx_http_refine_guard_control(ngx_http_request_t *r);
 

@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_http_refine_address.h"
 #include "ngx_http_refine_consent.h"
 #include "ngx_http_refine_id.h"
 #include "ngx_http_refine_identity.h"
@@ -16,12 +17,12 @@ static ngx_int_t ngx_http_refine_identity_set(ngx_http_request_t *r,
     ngx_http_refine_cookie_t *cookie, ngx_str_t *id, ngx_uint_t secure);
 static ngx_uint_t ngx_http_refine_identity_secure(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog);
+static void ngx_http_refine_identity_start(ngx_http_refine_event_env_t *env);
 static ngx_int_t ngx_http_refine_identity_person(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx,
     ngx_http_refine_event_env_t *env);
 static ngx_int_t ngx_http_refine_identity_ip(ngx_http_request_t *r,
     ngx_uint_t anonymize, ngx_str_t *ip);
-static size_t ngx_http_refine_identity_ipv4(u_char *addr, u_char *text);
 
 
 ngx_http_refine_ctx_t *
@@ -328,10 +329,9 @@ ngx_http_refine_identity_env(ngx_http_request_t *r,
 {
     ngx_int_t               consent;
     ngx_str_t               bot;
-    ngx_time_t             *tp;
     ngx_http_refine_ctx_t  *ctx;
 
-    ngx_memzero(env, sizeof(ngx_http_refine_event_env_t));
+    ngx_http_refine_identity_start(env);
 
     ctx = ngx_http_refine_ctx_get(r);
     if (ctx == NULL) {
@@ -342,11 +342,6 @@ ngx_http_refine_identity_env(ngx_http_request_t *r,
     if (consent == NGX_ERROR) {
         return NGX_ERROR;
     }
-
-    tp = ngx_timeofday();
-
-    env->now = (uint64_t) tp->sec * 1000 + tp->msec;
-    env->types = (1 << NGX_HTTP_REFINE_EVENT_TYPES) - 1;
 
     if (catalog->bot) {
         if (ngx_http_complex_value(r, catalog->bot, &bot) != NGX_OK) {
@@ -370,6 +365,32 @@ ngx_http_refine_identity_env(ngx_http_request_t *r,
     }
 
     return ngx_http_refine_identity_person(r, catalog, ctx, env);
+}
+
+
+void
+ngx_http_refine_identity_trusted(ngx_http_refine_catalog_t *catalog,
+    ngx_int_t consent, ngx_http_refine_event_env_t *env)
+{
+    ngx_http_refine_identity_start(env);
+
+    env->trusted = 1;
+    env->anonymize = catalog->anonymize_ip ? 1 : 0;
+    env->anonymous = (consent != NGX_HTTP_REFINE_CONSENT_GRANTED);
+}
+
+
+static void
+ngx_http_refine_identity_start(ngx_http_refine_event_env_t *env)
+{
+    ngx_time_t  *tp;
+
+    ngx_memzero(env, sizeof(ngx_http_refine_event_env_t));
+
+    tp = ngx_timeofday();
+
+    env->now = (uint64_t) tp->sec * 1000 + tp->msec;
+    env->types = (1 << NGX_HTTP_REFINE_EVENT_TYPES) - 1;
 }
 
 
@@ -406,19 +427,14 @@ ngx_http_refine_identity_person(ngx_http_request_t *r,
 }
 
 
-/*
- * The address that realip has settled on.  It is cut in its binary form: an
- * IPv4 client of a dual-stack socket comes as ::ffff:a.b.c.d, and would keep
- * its last octet, or lose all of it, as an IPv6 address.
- */
+/* the address that realip has settled on */
 
 static ngx_int_t
 ngx_http_refine_identity_ip(ngx_http_request_t *r, ngx_uint_t anonymize,
     ngx_str_t *ip)
 {
-    u_char               *p, addr[16];
     size_t                len;
-    ngx_uint_t            keep;
+    u_char               *addr;
     struct sockaddr_in   *sin;
 #if (NGX_HAVE_INET6)
     struct sockaddr_in6  *sin6;
@@ -428,27 +444,16 @@ ngx_http_refine_identity_ip(ngx_http_request_t *r, ngx_uint_t anonymize,
 
     case AF_INET:
         sin = (struct sockaddr_in *) r->connection->sockaddr;
+        addr = (u_char *) &sin->sin_addr;
         len = 4;
-        keep = 3;
-        ngx_memcpy(addr, &sin->sin_addr, 4);
         break;
 
 #if (NGX_HAVE_INET6)
 
     case AF_INET6:
         sin6 = (struct sockaddr_in6 *) r->connection->sockaddr;
-
-        if (IN6_IS_ADDR_V4MAPPED(&sin6->sin6_addr)) {
-            len = 4;
-            keep = 3;
-            ngx_memcpy(addr, &sin6->sin6_addr.s6_addr[12], 4);
-
-        } else {
-            len = 16;
-            keep = 6;
-            ngx_memcpy(addr, &sin6->sin6_addr, 16);
-        }
-
+        addr = (u_char *) &sin6->sin6_addr;
+        len = 16;
         break;
 
 #endif
@@ -457,70 +462,24 @@ ngx_http_refine_identity_ip(ngx_http_request_t *r, ngx_uint_t anonymize,
         return NGX_OK;
     }
 
-    if (anonymize) {
-        ngx_memzero(&addr[keep], len - keep);
-    }
-
-    p = ngx_pnalloc(r->pool, NGX_INET6_ADDRSTRLEN);
-    if (p == NULL) {
+    ip->data = ngx_pnalloc(r->pool, NGX_HTTP_REFINE_ADDRESS_LEN);
+    if (ip->data == NULL) {
         return NGX_ERROR;
     }
 
-    ip->data = p;
-    ip->len = (len == 4) ? ngx_http_refine_identity_ipv4(addr, p)
-                         : ngx_inet_ntop(AF_INET6, addr, p,
-                                         NGX_INET6_ADDRSTRLEN);
+    ip->len = ngx_http_refine_address_text(ip->data, addr, len, anonymize);
 
     return NGX_OK;
 }
 
 
-/* as ngx_inet_ntop() has it, at a tenth of its time */
-
-static size_t
-ngx_http_refine_identity_ipv4(u_char *addr, u_char *text)
-{
-    u_char      *p;
-    ngx_uint_t   i, n;
-
-    p = text;
-
-    for (i = 0; i < 4; i++) {
-        n = addr[i];
-
-        if (i) {
-            *p++ = '.';
-        }
-
-        if (n >= 100) {
-            *p++ = (u_char) ('0' + n / 100);
-        }
-
-        if (n >= 10) {
-            *p++ = (u_char) ('0' + n / 10 % 10);
-        }
-
-        *p++ = (u_char) ('0' + n % 10);
-    }
-
-    return p - text;
-}
-
-
 ngx_int_t
-ngx_http_refine_identity_tell(ngx_http_request_t *r,
-    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx,
+ngx_http_refine_identity_tell(ngx_http_request_t *r, ngx_int_t consent,
     ngx_uint_t bot)
 {
-    ngx_int_t  consent;
     ngx_str_t  reason;
 
     static ngx_str_t  one = ngx_string("1");
-
-    consent = ngx_http_refine_consent_settle(r, catalog, ctx);
-    if (consent == NGX_ERROR) {
-        return NGX_ERROR;
-    }
 
     ngx_http_refine_consent_reason(consent, &reason);
 

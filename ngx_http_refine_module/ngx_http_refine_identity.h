@@ -34,6 +34,13 @@ ngx_int_t ngx_http_refine_identity_env(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_event_env_t *env);
 
 /*
+ * The same where the events themselves say who it was: now, types, trusted,
+ * anonymize, and anonymous unless the consent is granted.
+ */
+void ngx_http_refine_identity_trusted(ngx_http_refine_catalog_t *catalog,
+    ngx_int_t consent, ngx_http_refine_event_env_t *env);
+
+/*
  * For collect: mints into the context what no valid cookie gave; to be called
  * before ngx_http_refine_identity_env().  No header is set: whether the
  * answer may carry cookies is known only once the events are stored.  Without
@@ -58,8 +65,7 @@ ngx_int_t ngx_http_refine_identity_expire(ngx_http_request_t *r,
  * Adds X-Refine-Anonymous where identity was left out, X-Refine-Bot for a bot.
  */
 ngx_int_t ngx_http_refine_identity_tell(ngx_http_request_t *r,
-    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx,
-    ngx_uint_t bot);
+    ngx_int_t consent, ngx_uint_t bot);
 
 /* adds a response header; value must live as long as r->pool */
 ngx_int_t ngx_http_refine_header_add(ngx_http_request_t *r, const char *name,

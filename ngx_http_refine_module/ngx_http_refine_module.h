@@ -173,8 +173,18 @@ typedef struct {
 } ngx_http_refine_serve_conf_t;
 
 
+/* refine_collect trusted: whose word is taken for who the visitor was */
+
+typedef enum {
+    NGX_HTTP_REFINE_TRUST_NOBODY = 0,
+    NGX_HTTP_REFINE_TRUST_LOCAL,                /* guarded as control is */
+    NGX_HTTP_REFINE_TRUST_ANY
+} ngx_http_refine_trust_e;
+
+
 typedef struct {
     ngx_uint_t                     types;       /* bits, 1 << type */
+    ngx_http_refine_trust_e        trusted;
     unsigned                       pixel:1;     /* GET is allowed */
 } ngx_http_refine_collect_conf_t;
 

@@ -178,7 +178,7 @@ conf_good("refine_collect $_", collect($_))
 
 conf_bad("refine_collect '$_'", collect("'$_'"),
          qq{invalid parameter "$_" of "refine_collect", allowed: items_served, }
-         . 'click, view, add_to_cart, purchase and pixel')
+         . 'click, view, add_to_cart, purchase, pixel, trusted and trusted=any')
     for 'Click', 'clicks', 'on', 'off', '', 'pixel=on', 'click,view', 'any';
 
 conf_bad("refine_collect $_ twice", collect("$_ purchase $_"),

@@ -46,7 +46,8 @@ for my $name (qw(queued sent failed retrying accepted duplicates dead bytes
     is($m->{$name}, 0, $name);
 }
 my $zero = sub { +{ map { $_ => 0 } @_ } };
-is_deeply($m->{rejected}, $zero->(qw(method origin encoding not_gzip too_large
+is_deeply($m->{rejected}, $zero->(qw(method origin untrusted encoding not_gzip
+    too_large
     too_many not_json not_event type missing invalid duplicate_field queue_full
     unavailable aborted)));
 is_deeply($m->{dropped}, $zero->(qw(disabled consent)));

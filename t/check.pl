@@ -19,7 +19,7 @@ my $findings = 0;
 
 my %level;
 my @levels = (
-    [0, qw(compat buf inflate skip set id cookie origin counter accept rate)],
+    [0, qw(compat buf address inflate skip set id cookie origin counter accept rate)],
     [0, qw(json html)],
     [1, qw(path event message response circuit target)],
     [1, qw(shared dial)],

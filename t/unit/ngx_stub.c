@@ -249,3 +249,27 @@ ngx_strncasecmp(u_char *s1, u_char *s2, size_t n)
 {
     return strncasecmp((char *) s1, (char *) s2, n);
 }
+
+
+/* the text ends with a NUL here, for which the caller has no room */
+
+size_t
+ngx_inet_ntop(int family, void *addr, u_char *text, size_t len)
+{
+    char    name[INET6_ADDRSTRLEN];
+    size_t  n;
+
+    if (inet_ntop(family, addr, name, sizeof(name)) == NULL) {
+        return 0;
+    }
+
+    n = strlen(name);
+
+    if (n > len) {
+        return 0;
+    }
+
+    memcpy(text, name, n);
+
+    return n;
+}
