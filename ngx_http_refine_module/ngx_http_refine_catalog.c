@@ -28,6 +28,8 @@ static ngx_int_t ngx_http_refine_catalog_targets(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog);
 static void ngx_http_refine_catalog_share(ngx_http_refine_main_conf_t *rmcf,
     ngx_http_refine_catalog_t *catalog);
+static ngx_int_t ngx_http_refine_catalog_rediss(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog);
 static ngx_int_t ngx_http_refine_catalog_apart(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *one, ngx_http_refine_catalog_t *two);
 static void ngx_http_refine_catalog_at(ngx_conf_t *cf, ngx_conf_t *conf,
@@ -701,6 +703,37 @@ ngx_http_refine_catalog_targets(ngx_conf_t *cf,
                                      NGX_HTTP_REFINE_REDIS_PORT,
                                      resolver, timeout)
         != NGX_CONF_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    return catalog->source.rediss ? ngx_http_refine_catalog_rediss(&conf,
+                                                                   catalog)
+                                  : NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_refine_catalog_rediss(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog)
+{
+    ngx_http_refine_target_t     *target;
+    ngx_http_refine_queue_tls_t  *tls;
+
+    target = &catalog->queue.redis.target;
+    tls = &catalog->source.queue_tls;
+
+    if (ngx_http_refine_target_tls(cf, target, &tls->trusted_certificate,
+                                   &tls->name, 1)
+        != NGX_CONF_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    if (tls->certificate.len
+        && ngx_http_refine_target_certificate(cf, target, &tls->certificate,
+                                              &tls->certificate_key)
+           != NGX_CONF_OK)
     {
         return NGX_ERROR;
     }

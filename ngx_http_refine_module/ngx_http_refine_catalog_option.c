@@ -6,11 +6,7 @@
 
 #define NGX_HTTP_REFINE_OPTION_MAX_ID    128
 #define NGX_HTTP_REFINE_OPTION_MAX_NAME  64
-#define NGX_HTTP_REFINE_OPTION_MAX_DB    2147483647
 #define NGX_HTTP_REFINE_OPTION_QUOTE     (size_t) 256
-
-#define NGX_HTTP_REFINE_ID_CHARS                                              \
-    "printable ASCII characters except the space, \", \\, { and }"
 
 #define NGX_HTTP_REFINE_TOKEN_CHARS                                           \
     "1 to 64 of letters, digits and !#$%&'*+-.^_`|~"
@@ -19,26 +15,12 @@
     "https://host[:port][/uri], http://host[:port][/uri] or "                 \
     "http://unix:PATH[:/uri], without user and fragment"
 
-#define NGX_HTTP_REFINE_QUEUE_FORMS                                           \
-    "redis://[user:password@]host[:port][/db] or "                            \
-    "redis://[user:password@]unix:PATH[:/db], with user and password "        \
-    "percent-encoded and db from 0 to 2147483647"
 
-
-static ngx_int_t ngx_http_refine_option_printable(ngx_str_t *text,
-    const char *except);
 static ngx_uint_t ngx_http_refine_option_listed(const char *words,
     ngx_str_t *word);
-static char *ngx_http_refine_option_bad_queue(ngx_conf_t *cf,
-    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
-static ngx_int_t ngx_http_refine_option_db(ngx_str_t *tail, ngx_uint_t *db);
-static char *ngx_http_refine_option_queue_value(ngx_conf_t *cf,
-    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option,
-    ngx_str_t *value);
 static char *ngx_http_refine_option_domain(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option,
     ngx_http_refine_cookie_t *cookie, ngx_str_t *value);
-static ngx_int_t ngx_http_refine_option_host(ngx_str_t *host);
 
 
 char *
@@ -419,181 +401,6 @@ ngx_http_refine_option_endpoint(ngx_conf_t *cf,
 
 
 char *
-ngx_http_refine_option_queue(ngx_conf_t *cf,
-    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option)
-{
-    ngx_int_t                      rc;
-    ngx_str_t                     *value;
-    ngx_uint_t                     i;
-    ngx_http_refine_url_t          url;
-    ngx_http_refine_redis_conf_t  *redis;
-
-    value = cf->args->elts;
-    redis = &catalog->queue.redis;
-
-    rc = ngx_http_refine_url_parse(cf->pool, &value[1], &url);
-
-    if (rc == NGX_ERROR) {
-        return NGX_CONF_ERROR;
-    }
-
-    if (rc != NGX_OK
-        || url.scheme.len != 5
-        || ngx_strncasecmp(url.scheme.data, (u_char *) "redis", 5) != 0
-        || ngx_http_refine_option_db(&url.tail, &redis->db) != NGX_OK
-        || (url.userinfo && url.user.len == 0 && url.password.len == 0))
-    {
-        return ngx_http_refine_option_bad_queue(cf, catalog, option);
-    }
-
-    redis->user = url.user;
-    redis->password = url.password;
-    catalog->source.store = url.address;
-
-    for (i = 2; i < cf->args->nelts; i++) {
-        if (ngx_http_refine_option_queue_value(cf, catalog, option, &value[i])
-            != NGX_CONF_OK)
-        {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    if (redis->user.len && redis->password.len == 0) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"queue\" in refine_catalog \"%V\" has the user "
-                           "\"%V\" but no password", &catalog->name,
-                           &redis->user);
-        return NGX_CONF_ERROR;
-    }
-
-    ngx_http_refine_option_place(cf, &catalog->source.queue);
-
-    return NGX_CONF_OK;
-}
-
-
-static char *
-ngx_http_refine_option_bad_queue(ngx_conf_t *cf,
-    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option)
-{
-    ngx_str_t   *value, url;
-    ngx_uint_t   i;
-
-    static const char  *later[] = { "rediss://", "redis+sentinel://",
-                                    "redis+cluster://", "rediss+sentinel://",
-                                    "rediss+cluster://", NULL };
-
-    value = cf->args->elts;
-
-    if (ngx_http_refine_url_mask(cf->pool, &value[1], &url) != NGX_OK) {
-        return NGX_CONF_ERROR;
-    }
-
-    for (i = 0; later[i]; i++) {
-        if (ngx_strncasecmp(url.data, (u_char *) later[i],
-                            ngx_strlen(later[i]))
-            == 0)
-        {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "\"queue\" \"%V\" in refine_catalog \"%V\": %s "
-                               "is not supported by this version, allowed: "
-                               NGX_HTTP_REFINE_QUEUE_FORMS,
-                               &url, &catalog->name, later[i]);
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    return ngx_http_refine_option_invalid(cf, catalog, option, &url,
-                                          NGX_HTTP_REFINE_QUEUE_FORMS);
-}
-
-
-static ngx_int_t
-ngx_http_refine_option_db(ngx_str_t *tail, ngx_uint_t *db)
-{
-    ngx_int_t  n;
-
-    *db = 0;
-
-    if (tail->len < 2) {
-        return NGX_OK;
-    }
-
-    n = ngx_atoi(tail->data + 1, tail->len - 1);
-
-    if (n == NGX_ERROR || n > NGX_HTTP_REFINE_OPTION_MAX_DB) {
-        return NGX_DECLINED;
-    }
-
-    *db = n;
-
-    return NGX_OK;
-}
-
-
-static char *
-ngx_http_refine_option_queue_value(ngx_conf_t *cf,
-    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option,
-    ngx_str_t *value)
-{
-    u_char     *p;
-    ngx_str_t   text, *password;
-
-    if (ngx_strncmp(value->data, "prefix=", 7) == 0) {
-
-        text.data = value->data + 7;
-        text.len = value->len - 7;
-
-        if (text.len == 0 || text.len > NGX_HTTP_REFINE_OPTION_MAX_NAME
-            || ngx_http_refine_option_printable(&text, "\"\\{}") != NGX_OK)
-        {
-            return ngx_http_refine_option_invalid(cf, catalog, option, value,
-                             "prefix= with 1 to 64 " NGX_HTTP_REFINE_ID_CHARS);
-        }
-
-        catalog->queue.prefix = text;
-
-        return NGX_CONF_OK;
-    }
-
-    if (ngx_strncmp(value->data, "password=", 9) == 0) {
-
-        password = &catalog->queue.redis.password;
-
-        if (password->len || ngx_strncmp(value->data + 9, "file:", 5) != 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                               "invalid \"password=\" (not shown) of \"queue\" "
-                               "in refine_catalog \"%V\", allowed: "
-                               "password=file:PATH, once, and then none in the "
-                               "URL", &catalog->name);
-            return NGX_CONF_ERROR;
-        }
-
-        text.data = value->data + 14;
-        text.len = value->len - 14;
-
-        return (ngx_http_refine_secret_read(cf, &text, "password of queue",
-                                            password)
-                == NGX_OK) ? NGX_CONF_OK : NGX_CONF_ERROR;
-    }
-
-    /* whatever stands behind "=" may be a secret under a mistyped name */
-
-    p = ngx_strlchr(value->data, value->data + value->len, '=');
-
-    text.data = value->data;
-    text.len = p ? (size_t) (p - value->data) : value->len;
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "unknown parameter \"%V\" of \"queue\" in "
-                       "refine_catalog \"%V\", allowed: prefix= and "
-                       "password=file:PATH", &text, &catalog->name);
-
-    return NGX_CONF_ERROR;
-}
-
-
-char *
 ngx_http_refine_option_cookie(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option)
 {
@@ -692,7 +499,7 @@ ngx_http_refine_option_domain(ngx_conf_t *cf,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_refine_option_host(ngx_str_t *host)
 {
     u_char      ch, *p;
@@ -728,7 +535,7 @@ ngx_http_refine_option_host(ngx_str_t *host)
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_refine_option_printable(ngx_str_t *text, const char *except)
 {
     ngx_uint_t  i;

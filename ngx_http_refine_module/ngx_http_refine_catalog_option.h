@@ -16,6 +16,9 @@
 #define NGX_HTTP_REFINE_DAY           (24 * 60 * 60)
 #define NGX_HTTP_REFINE_MAX_LIFETIME  (400 * NGX_HTTP_REFINE_DAY)
 
+#define NGX_HTTP_REFINE_ID_CHARS                                              \
+    "printable ASCII characters except the space, \", \\, { and }"
+
 
 typedef struct ngx_http_refine_option_s  ngx_http_refine_option_t;
 
@@ -74,6 +77,13 @@ char *ngx_http_refine_option_origins(ngx_conf_t *cf,
 char *ngx_http_refine_option_invalid(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option,
     ngx_str_t *value, const char *allowed);
+
+/* NGX_DECLINED: not printable ASCII, a space, or one of except */
+ngx_int_t ngx_http_refine_option_printable(ngx_str_t *text,
+    const char *except);
+
+/* NGX_DECLINED: neither the name of a host nor an IPv4 address */
+ngx_int_t ngx_http_refine_option_host(ngx_str_t *host);
 
 /* notes where the directive that is being read stands */
 void ngx_http_refine_option_place(ngx_conf_t *cf,

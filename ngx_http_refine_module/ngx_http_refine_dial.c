@@ -413,8 +413,11 @@ ngx_http_refine_dial_handshake(ngx_http_refine_dial_t *dial)
     }
 
     if (rc != NGX_OK) {
+        reason = ngx_http_refine_target_tls_refusal(c);
+
         ngx_http_refine_target_tls_forget(dial->target);
-        ngx_http_refine_dial_failed(dial, "TLS handshake failed");
+        ngx_http_refine_dial_failed(dial, reason ? reason
+                                                 : "TLS handshake failed");
         return;
     }
 

@@ -72,6 +72,14 @@ typedef struct {
 
 
 typedef struct {
+    ngx_str_t                      trusted_certificate;
+    ngx_str_t                      certificate;
+    ngx_str_t                      certificate_key;
+    ngx_str_t                      name;
+} ngx_http_refine_queue_tls_t;
+
+
+typedef struct {
     ngx_http_refine_place_t        block;       /* empty: not defined yet */
     ngx_http_refine_place_t        use;         /* first refine NAME */
     ngx_http_refine_place_t        endpoint;
@@ -81,7 +89,10 @@ typedef struct {
     ngx_str_t                      trusted_certificate;
     ngx_str_t                      ssl_name;
     ngx_flag_t                     ssl_verify;
+    ngx_http_refine_queue_tls_t    queue_tls;
     unsigned                       https:1;
+    unsigned                       rediss:1;
+    unsigned                       prefix:1;    /* of queue, is there */
     uint64_t                       seen;        /* options, a bit each */
 } ngx_http_refine_source_t;
 

@@ -489,7 +489,13 @@ ngx_http_refine_peer_read_ended(ngx_http_refine_peer_t *peer, ssize_t n,
 {
     const char  *reason;
 
-    if (n == 0 && !peer->broken) {
+    reason = peer->connection->ssl
+             ? ngx_http_refine_target_tls_refusal(peer->connection) : NULL;
+
+    if (reason) {
+        /* an alert says more than how the stream ended */
+
+    } else if (n == 0 && !peer->broken) {
         reason = NGX_HTTP_REFINE_PEER_CLOSED;
 
     } else if (peer->broken || err == NGX_ECONNRESET || err == NGX_EPIPE) {

@@ -70,6 +70,7 @@ struct ngx_http_refine_redis_s {
     u_char                             reason[NGX_HTTP_REFINE_REDIS_REASON];
 
     unsigned                           known:1;
+    unsigned                           answered:1; /* this connection */
     unsigned                           down:1;     /* logged so */
     unsigned                           was_up:1;   /* changed(0) is due */
 };
@@ -318,6 +319,7 @@ ngx_http_refine_redis_connect(ngx_http_refine_redis_t *redis)
 {
     redis->state = NGX_HTTP_REFINE_REDIS_CONNECTING;
     redis->received = 0;
+    redis->answered = 0;
 
     redis->reader = ngx_http_refine_redis_reader(redis);
 
@@ -522,6 +524,7 @@ ngx_http_refine_redis_received(void *data, u_char *p, size_t len)
     peer = redis->peer;
     reader = redis->reader;
     redis->received += len;
+    redis->answered = 1;
 
     if (redisReaderFeed(reader, (const char *) p, len) != REDIS_OK) {
         ngx_http_refine_redis_lost(redis, "out of memory");
@@ -603,6 +606,17 @@ ngx_http_refine_redis_closed(void *data, const char *reason)
     ngx_http_refine_redis_t *redis = data;
 
     redis->peer = NULL;
+
+    if (redis->state == NGX_HTTP_REFINE_REDIS_GREETING
+        && !redis->answered
+        && redis->conf->target.host.data[0] != '/'
+        && (ngx_strcmp(reason, NGX_HTTP_REFINE_PEER_CLOSED) == 0
+            || ngx_strcmp(reason, NGX_HTTP_REFINE_PEER_RESET) == 0))
+    {
+        reason = redis->conf->target.ssl
+                 ? "closed before an answer, is a client certificate missing?"
+                 : "closed before an answer, does it want TLS (rediss://)?";
+    }
 
     ngx_http_refine_redis_lost(redis, reason);
 }

@@ -14,6 +14,14 @@
 #define NGX_HTTP_REFINE_TARGET_DEPTH  9
 
 
+/* of a connection with TLS, in its pool */
+
+typedef struct {
+    ngx_http_refine_target_t  *target;
+    ngx_uint_t                 alert;       /* received, 0: none */
+} ngx_http_refine_target_tls_t;
+
+
 static ngx_int_t ngx_http_refine_target_host(ngx_conf_t *cf,
     ngx_http_refine_target_t *target, ngx_url_t *u);
 static ngx_int_t ngx_http_refine_target_addrs(ngx_conf_t *cf,
@@ -27,6 +35,7 @@ static ngx_int_t ngx_http_refine_target_tls_name(
     ngx_http_refine_target_t *target, SSL *ssl);
 static size_t ngx_http_refine_target_ip(ngx_str_t *name, u_char *ip);
 static const char *ngx_http_refine_target_tls_error(long rc);
+static void ngx_http_refine_target_info(const SSL *ssl, int where, int ret);
 static void ngx_http_refine_target_save_session(ngx_connection_t *c);
 
 
@@ -224,6 +233,15 @@ ngx_http_refine_target_tls(ngx_conf_t *cf, ngx_http_refine_target_t *target,
 }
 
 
+char *
+ngx_http_refine_target_certificate(ngx_conf_t *cf,
+    ngx_http_refine_target_t *target, ngx_str_t *certificate, ngx_str_t *key)
+{
+    return (ngx_ssl_certificate(cf, target->ssl, certificate, key, NULL)
+            == NGX_OK) ? NGX_CONF_OK : NGX_CONF_ERROR;
+}
+
+
 static ngx_int_t
 ngx_http_refine_target_trust(ngx_conf_t *cf, ngx_ssl_t *ssl,
     ngx_str_t *trusted_certificate)
@@ -286,7 +304,15 @@ ngx_int_t
 ngx_http_refine_target_tls_init(ngx_http_refine_target_t *target,
     ngx_connection_t *c)
 {
-    SSL  *ssl;
+    SSL                           *ssl;
+    ngx_http_refine_target_tls_t  *tls;
+
+    tls = ngx_pcalloc(c->pool, sizeof(ngx_http_refine_target_tls_t));
+    if (tls == NULL) {
+        return NGX_ERROR;
+    }
+
+    tls->target = target;
 
     if (ngx_ssl_create_connection(target->ssl, c, NGX_SSL_CLIENT) != NGX_OK) {
         return NGX_ERROR;
@@ -299,9 +325,11 @@ ngx_http_refine_target_tls_init(ngx_http_refine_target_t *target,
     SSL_set_mode(ssl, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER
                       |SSL_MODE_ENABLE_PARTIAL_WRITE);
 
-    if (SSL_set_app_data(ssl, target) != 1) {
+    if (SSL_set_app_data(ssl, tls) != 1) {
         return NGX_ERROR;
     }
+
+    SSL_set_info_callback(ssl, ngx_http_refine_target_info);
 
     c->ssl->save_session = ngx_http_refine_target_save_session;
 
@@ -442,11 +470,70 @@ ngx_http_refine_target_tls_error(long rc)
 }
 
 
+/*
+ * Since TLSv1.3 a client certificate is judged when the handshake is over for
+ * the client: it learns of it by the alert that ends the stream.
+ */
+
+static void
+ngx_http_refine_target_info(const SSL *ssl, int where, int ret)
+{
+    ngx_http_refine_target_tls_t  *tls;
+
+    if (where == SSL_CB_READ_ALERT && (ret >> 8) == SSL3_AL_FATAL) {
+        tls = SSL_get_app_data(ssl);
+        tls->alert = ret & 0xff;
+    }
+}
+
+
+const char *
+ngx_http_refine_target_tls_refusal(ngx_connection_t *c)
+{
+    ngx_http_refine_target_tls_t  *tls;
+
+    tls = SSL_get_app_data(c->ssl->connection);
+
+    switch (tls->alert) {
+
+    case 0:
+        return NULL;
+
+    case SSL_AD_HANDSHAKE_FAILURE:
+        return "TLS refused: nothing in common, or no client certificate";
+
+#ifdef SSL_AD_CERTIFICATE_REQUIRED
+    case SSL_AD_CERTIFICATE_REQUIRED:
+        return "TLS refused: a client certificate is required";
+#endif
+
+    case SSL_AD_BAD_CERTIFICATE:
+    case SSL_AD_UNSUPPORTED_CERTIFICATE:
+    case SSL_AD_CERTIFICATE_REVOKED:
+    case SSL_AD_CERTIFICATE_EXPIRED:
+    case SSL_AD_CERTIFICATE_UNKNOWN:
+    case SSL_AD_UNKNOWN_CA:
+    case SSL_AD_DECRYPT_ERROR:
+        return "TLS refused: the client certificate is not accepted";
+
+    case SSL_AD_PROTOCOL_VERSION:
+        return "TLS refused: TLSv1.2 or TLSv1.3 is needed";
+
+    case SSL_AD_UNRECOGNIZED_NAME:
+        return "TLS refused: unknown server name";
+
+    default:
+        return "TLS refused by an alert";
+    }
+}
+
+
 static void
 ngx_http_refine_target_save_session(ngx_connection_t *c)
 {
-    ngx_ssl_session_t         *session;
-    ngx_http_refine_target_t  *target;
+    ngx_ssl_session_t             *session;
+    ngx_http_refine_target_t      *target;
+    ngx_http_refine_target_tls_t  *tls;
 
     /*
      * A session remembers the result of the verification: one whose
@@ -457,7 +544,8 @@ ngx_http_refine_target_save_session(ngx_connection_t *c)
         return;
     }
 
-    target = SSL_get_app_data(c->ssl->connection);
+    tls = SSL_get_app_data(c->ssl->connection);
+    target = tls->target;
 
     session = ngx_ssl_get_session(c);
 

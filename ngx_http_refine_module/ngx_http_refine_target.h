@@ -60,6 +60,13 @@ char *ngx_http_refine_target_tls(ngx_conf_t *cf,
     ngx_str_t *name, ngx_flag_t verify);
 
 /*
+ * After it: the certificate, a file as its key, that is shown to a server that
+ * asks for one.
+ */
+char *ngx_http_refine_target_certificate(ngx_conf_t *cf,
+    ngx_http_refine_target_t *target, ngx_str_t *certificate, ngx_str_t *key);
+
+/*
  * For a connection with c->pool set: makes c->ssl ready for
  * ngx_ssl_handshake(), the name and a session to resume included.
  */
@@ -72,6 +79,9 @@ ngx_int_t ngx_http_refine_target_tls_init(ngx_http_refine_target_t *target,
  */
 const char *ngx_http_refine_target_tls_verify(
     ngx_http_refine_target_t *target, ngx_connection_t *c);
+
+/* NULL, or a constant text: by what alert the other side has ended TLS */
+const char *ngx_http_refine_target_tls_refusal(ngx_connection_t *c);
 
 /* what may be wrong with a session must not be repeated */
 void ngx_http_refine_target_tls_forget(ngx_http_refine_target_t *target);

@@ -4,6 +4,7 @@
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
 use Refine;
+use Certificate;
 use Conf;
 
 sub invalid {
@@ -118,7 +119,7 @@ block_bad("ssl_trusted_certificate missing.pem; endpoint https://127.0.0.1/;",
 
 # --- the queue
 
-$forms = 'redis://[user:password@]host[:port][/db] or '
+$forms = 'redis://[user:password@]host[:port][/db], the same with rediss:// or '
          . 'redis://[user:password@]unix:PATH[:/db], with user and password '
          . 'percent-encoded and db from 0 to 2147483647';
 
@@ -127,18 +128,24 @@ block_good("queue $_;") for
     'redis://[::1]:6379/2147483647', 'redis://unix:/tmp/r.sock',
     'redis://unix:/tmp/r.sock:/3', 'redis://:pw@127.0.0.1',
     'redis://user:p%40%2Fw@unix:/tmp/r@x.sock', 'redis://u:p@w@127.0.0.1',
-    'redis://127.0.0.1 prefix=shop:a';
+    'redis://127.0.0.1 prefix=shop:a', 'rediss://127.0.0.1',
+    'REDISS://me:pw@[::1]:6380/2 name=redis.example prefix=x',
+    'rediss://127.0.0.1 name=::1', 'rediss://127.0.0.1 name=10.0.0.1';
 
 block_bad("queue '$_';", invalid('queue', $_, $forms)) for
     '127.0.0.1:6379', 'redis:127.0.0.1', 'redis://', 'redis:///1',
     'redis://:6379', 'http://127.0.0.1', 'redis://127.0.0.1/x',
     'redis://127.0.0.1/-1', 'redis://127.0.0.1/2147483648',
     'redis://127.0.0.1/1/2', 'redis://127.0.0.1/1?x', 'redis://127.0.0.1?x=1',
-    'redis://unix:', 'redis://unix:r.sock', 'redis://unix:/tmp/r:1';
+    'redis://unix:', 'redis://unix:r.sock', 'redis://unix:/tmp/r:1',
+    'rediss://unix:/tmp/r.sock', 'redissx://127.0.0.1', 'redi://127.0.0.1',
+    'rediss://127.0.0.1/x', 'rediss://';
 
 block_bad('queue redis://127.0.0.1:99999;', 'invalid port in "127.0.0.1:99999"');
 
-for ('rediss://', 'redis+sentinel://', 'redis+cluster://') {
+for ('redis+sentinel://', 'redis+cluster://', 'rediss+sentinel://',
+     'rediss+cluster://')
+{
     block_bad("queue ${_}me:s3cret\@127.0.0.1;",
               qq{"queue" "$_***\@127.0.0.1" in refine_catalog "shop": $_ is not }
               . "supported by this version, allowed: $forms");
@@ -147,7 +154,7 @@ for ('rediss://', 'redis+sentinel://', 'redis+cluster://') {
 for ('redis://u:s3cret/x@127.0.0.1/', 'redis://u:s3cret%@127.0.0.1',
      'redis://u:s3cret%4@127.0.0.1', 'redis://u:s3cret%zz@127.0.0.1',
      'redis://u:s3cret@127.0.0.1/x', 'redis://u:s3cret@', 'u:s3cret@127.0.0.1',
-     'redis://u:s3cret@127.0.0.1:1:2')
+     'redis://u:s3cret@127.0.0.1:1:2', 'rediss://u:s3cret@127.0.0.1/x')
 {
     my $output = block_bad("queue $_;", qr/127\.0\.0\.1|\*\*\*/);
     unlike($output, qr/s3cret/, "$_: the password is not shown");
@@ -165,16 +172,63 @@ block_bad("queue redis://127.0.0.1 '$_';",
           invalid('queue', $_, "prefix= with $prefix"))
     for 'prefix=', 'prefix=a b', 'prefix=a{b}', 'prefix=' . 'x' x 65;
 
-for ('passwrd=s3cret', 'name=x', 'trusted_certificate=x', 'certificate=x',
-     'certificate_key=x', 'prefix')
-{
+my $known_to_queue = 'prefix=, password=file:PATH, and with rediss:// '
+                     . 'trusted_certificate=, certificate=, certificate_key= '
+                     . 'and name=, each once';
+
+for ('passwrd=s3cret', 'prefix', 'trusted=x', 'key=x', 'Name=x') {
     my ($name) = /^(\w+)/;
 
     unlike(block_bad("queue redis://127.0.0.1 $_;",
                      qq{unknown parameter "$name" of "queue" in refine_catalog }
-                     . '"shop", allowed: prefix= and password=file:PATH'),
+                     . qq{"shop", allowed: $known_to_queue}),
            qr/s3cret/, 'what may be a password is not shown');
 }
+
+block_bad("queue redis://127.0.0.1 $_;",
+          invalid('queue', $_, $known_to_queue))
+    for 'name=x', 'trusted_certificate=x', 'certificate=x', 'certificate_key=x';
+
+block_bad("queue rediss://127.0.0.1 $_ $_;",
+          invalid('queue', $_, $known_to_queue))
+    for 'name=x', 'trusted_certificate=x', 'certificate=x', 'certificate_key=x',
+        'prefix=x';
+
+block_bad("queue rediss://127.0.0.1 $_=;",
+          invalid('queue', "$_=", $known_to_queue))
+    for 'name', 'trusted_certificate', 'certificate', 'certificate_key';
+
+block_bad("queue rediss://127.0.0.1 'name=$_';",
+          invalid('queue', "name=$_",
+                  'name= with the name of a host or an address'))
+    for 'a b', 'a_b', 'a..b', '-a', 'a:1', '[::1]', '*.example.com', '1::2::3';
+
+for (['certificate', 'certificate_key'], ['certificate_key', 'certificate']) {
+    my ($one, $other) = @$_;
+
+    block_bad("queue rediss://127.0.0.1 $one=x.pem;",
+              qq{"queue" in refine_catalog "shop" has "$one=x.pem" but no }
+              . "$other=");
+}
+
+my $pem = conf_file('not.pem', "nothing\n");
+
+block_bad("queue rediss://127.0.0.1 trusted_certificate=$pem;",
+          qr/not\.pem"? ?.*failed/);
+block_bad("queue rediss://127.0.0.1 trusted_certificate=missing.pem;",
+          qr/missing\.pem"? ?.*failed.*No such file/);
+block_bad("queue rediss://127.0.0.1 certificate=$pem certificate_key=$pem;",
+          qr/cannot load certificate ".*not\.pem"/);
+
+certificate($_, '', 'DNS:x') for 'one', 'two';
+my ($crt, $key, $other_key) = map { certificate_file($_) }
+                                  'one.crt', 'one.key', 'two.key';
+
+block_good("queue rediss://127.0.0.1 trusted_certificate=$crt"
+           . " certificate=$crt certificate_key=$key;");
+block_bad("queue rediss://127.0.0.1 certificate=$crt"
+          . " certificate_key=$other_key;",
+          qr/cannot load certificate key .*two\.key|key values mismatch/);
 
 my $password = 'invalid "password=" (not shown) of "queue" in refine_catalog '
                . '"shop", allowed: password=file:PATH, once, and then none in '
