@@ -25,7 +25,7 @@ pure_o = $(pure:%=$(OBJS)/unit/ngx_http_refine_%.o) $(OBJS)/unit/ngx_stub.o
 units := $(patsubst t/unit/%.c,$(OBJS)/unit/%,$(wildcard t/unit/test_*.c))
 
 TESTS ?= t
-prove = TEST_NGINX_BINARY=$(NGX) prove -j$(JOBS) --exec t/lib/run.sh $(TESTS)
+prove = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(TESTS)
 
 .PHONY: all help deps build demo test unit check asan clang bench install clean
 

@@ -430,6 +430,10 @@ sub prepare {
         my $more = $block->catalog // '';
         my $extra = $block->http_extra // '';
 
+        # a machine that stands still for a moment is not what is tested
+        $more = "        queue_timeout 8s;\n$more"
+            if $more !~ /^\s*queue_timeout\b/m;
+
         $block->set_value('http_config', <<"END");
     refine_catalog shop {
         organization_id  org_1;
