@@ -50,6 +50,7 @@ typedef struct {
     uint64_t                         since;     /* the same, before any split */
 
     ngx_msec_t                       retry_at;  /* of a suspect */
+    ngx_msec_t                       posted_at;
     ngx_msec_t                       renewed;
 
     unsigned                         probe:1;

@@ -17,4 +17,12 @@ const ngx_http_refine_counter_t
     ngx_http_refine_counters[NGX_HTTP_REFINE_COUNTER_MAX] =
 {
     NGX_HTTP_REFINE_COUNTERS(NGX_HTTP_REFINE_COUNTER_ROW)
+    NGX_HTTP_REFINE_HISTOGRAMS(NGX_HTTP_REFINE_COUNTER_ROW)
+};
+
+
+const int64_t
+    ngx_http_refine_histogram_bounds[NGX_HTTP_REFINE_HISTOGRAM_BOUNDS] =
+{
+    1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000
 };

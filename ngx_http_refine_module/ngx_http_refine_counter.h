@@ -70,11 +70,40 @@
     row(SKIPPED_INTERNAL,      "skipped",  "internal")
 
 
+/*
+ * Histograms of times: cells that are counted and kept like the counters.  A
+ * cell counts what took at most so many ms, and more than the one before.
+ */
+
+#define NGX_HTTP_REFINE_HISTOGRAM(cell, tail, group)                          \
+    cell(tail##_1, group, "1")                                                \
+    cell(tail##_2, group, "2")                                                \
+    cell(tail##_5, group, "5")                                                \
+    cell(tail##_10, group, "10")                                              \
+    cell(tail##_25, group, "25")                                              \
+    cell(tail##_50, group, "50")                                              \
+    cell(tail##_100, group, "100")                                            \
+    cell(tail##_250, group, "250")                                            \
+    cell(tail##_500, group, "500")                                            \
+    cell(tail##_1000, group, "1000")                                          \
+    cell(tail##_2500, group, "2500")                                          \
+    cell(tail##_5000, group, "5000")                                          \
+    cell(tail##_10000, group, "10000")                                        \
+    cell(tail##_30000, group, "30000")                                        \
+    cell(tail##_INF, group, "inf")                                            \
+    cell(tail##_SUM, group, "sum")
+
+#define NGX_HTTP_REFINE_HISTOGRAMS(cell)                                      \
+    NGX_HTTP_REFINE_HISTOGRAM(cell, STORE_MS, "store_ms")                     \
+    NGX_HTTP_REFINE_HISTOGRAM(cell, POST_MS, "post_ms")
+
+
 #define NGX_HTTP_REFINE_COUNTER_ENUM(tail, group, name)                       \
     NGX_HTTP_REFINE_##tail,
 
 typedef enum {
     NGX_HTTP_REFINE_COUNTERS(NGX_HTTP_REFINE_COUNTER_ENUM)
+    NGX_HTTP_REFINE_HISTOGRAMS(NGX_HTTP_REFINE_COUNTER_ENUM)
     NGX_HTTP_REFINE_COUNTER_MAX
 } ngx_http_refine_counter_e;
 
@@ -89,6 +118,15 @@ typedef struct {
 /* indexed by ngx_http_refine_counter_e */
 extern const ngx_http_refine_counter_t
     ngx_http_refine_counters[NGX_HTTP_REFINE_COUNTER_MAX];
+
+
+/* the bounds in ms, in order; cell number BOUNDS is "inf", the next "sum" */
+
+#define NGX_HTTP_REFINE_HISTOGRAM_BOUNDS  14
+#define NGX_HTTP_REFINE_HISTOGRAM_SUM     15
+
+extern const int64_t
+    ngx_http_refine_histogram_bounds[NGX_HTTP_REFINE_HISTOGRAM_BOUNDS];
 
 
 #endif /* _NGX_HTTP_REFINE_COUNTER_H_INCLUDED_ */

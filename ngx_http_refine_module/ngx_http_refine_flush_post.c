@@ -210,6 +210,7 @@ ngx_http_refine_flush_post(ngx_http_refine_flush_t *flush,
     batch->seq = ngx_http_refine_flush_permit_use(flush);
     batch->probe = (flush->gate == NGX_HTTP_REFINE_GATE_PROBE);
     batch->resumes = flush->resumes;
+    batch->posted_at = ngx_current_msec;
     flush->in_flight++;
 }
 
@@ -267,6 +268,12 @@ ngx_http_refine_flush_answered(void *data,
 
         ngx_http_refine_flush_run(flush);
         return;
+    }
+
+    if (answer->status) {
+        ngx_http_refine_queue_time(flush->catalog->store,
+                                   NGX_HTTP_REFINE_POST_MS_1,
+                                   ngx_current_msec - batch->posted_at);
     }
 
     ngx_memzero(&fa, sizeof(ngx_http_refine_flush_answer_t));

@@ -142,6 +142,13 @@ ngx_int_t ngx_http_refine_queue_keep(ngx_http_refine_queue_t *queue,
 void ngx_http_refine_queue_count(ngx_http_refine_queue_t *queue,
     ngx_http_refine_counter_e counter, ngx_uint_t n);
 
+/*
+ * Counts a time in the histogram that begins with the counter "first", such as
+ * NGX_HTTP_REFINE_POST_MS_1.
+ */
+void ngx_http_refine_queue_time(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_counter_e first, ngx_msec_t ms);
+
 /* claims up to n events that nobody has claimed yet, unless paused */
 void ngx_http_refine_queue_claim(ngx_http_refine_queue_t *queue,
     ngx_uint_t n, ngx_http_refine_claim_pt handler, void *data);

@@ -87,6 +87,7 @@ struct ngx_http_refine_ticket_s {
     void                             *data;
     size_t                            size;
     u_char                           *types;      /* a digit for each event */
+    ngx_msec_t                        at;         /* when it was pushed */
     unsigned                          kept:1;
     ngx_uint_t                        n;
     ngx_str_t                         lines[1];

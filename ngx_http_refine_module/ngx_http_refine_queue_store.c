@@ -62,6 +62,7 @@ ngx_http_refine_ticket_create(ngx_http_refine_queue_t *queue,
 
     ngx_memzero(ticket, sizeof(ngx_http_refine_ticket_t));
 
+    ticket->at = ngx_current_msec;
     ticket->size = size;
     ticket->n = n;
 
@@ -177,6 +178,24 @@ ngx_http_refine_queue_count(ngx_http_refine_queue_t *queue,
     queue->counted = 1;
 
     ngx_http_refine_queue_arm(queue);
+}
+
+
+void
+ngx_http_refine_queue_time(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_counter_e first, ngx_msec_t ms)
+{
+    ngx_uint_t  i;
+
+    for (i = 0; i < NGX_HTTP_REFINE_HISTOGRAM_BOUNDS; i++) {
+        if ((int64_t) ms <= ngx_http_refine_histogram_bounds[i]) {
+            break;
+        }
+    }
+
+    queue->deltas[first + NGX_HTTP_REFINE_HISTOGRAM_SUM] += ms;
+
+    ngx_http_refine_queue_count(queue, first + i, 1);
 }
 
 
@@ -662,6 +681,11 @@ ngx_http_refine_queue_settle_ticket(ngx_http_refine_queue_t *queue,
 
     } else {
         queue->waiting_size -= ticket->size;
+
+        if (rc != NGX_HTTP_REFINE_UNAVAILABLE) {
+            ngx_http_refine_queue_time(queue, NGX_HTTP_REFINE_STORE_MS_1,
+                                       ngx_current_msec - ticket->at);
+        }
 
         if (ticket->handler) {
             ticket->handler(ticket->data, rc);

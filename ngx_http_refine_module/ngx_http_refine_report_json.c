@@ -18,6 +18,8 @@ static void ngx_http_refine_report_catalog(ngx_http_refine_buf_t *b,
     ngx_http_refine_report_row_t *row);
 static void ngx_http_refine_report_counters(ngx_http_refine_buf_t *b,
     ngx_http_refine_metrics_t *metrics, const char *group);
+static void ngx_http_refine_report_histogram(ngx_http_refine_buf_t *b,
+    ngx_http_refine_metrics_t *metrics, ngx_uint_t first);
 static void ngx_http_refine_report_circuit(ngx_http_refine_buf_t *b,
     ngx_http_refine_report_row_t *row);
 static void ngx_http_refine_report_limit(ngx_http_refine_buf_t *b,
@@ -97,7 +99,11 @@ ngx_http_refine_report_catalog(ngx_http_refine_buf_t *b,
     ngx_http_refine_report_counters(b, m, "serves");
     ngx_http_refine_buf_lit(b, ",\"skipped\":{");
     ngx_http_refine_report_counters(b, m, "skipped");
-    ngx_http_refine_buf_lit(b, "}},\"redis\":{\"state\":");
+    ngx_http_refine_buf_lit(b, "}},\"latency\":{\"store\":");
+    ngx_http_refine_report_histogram(b, m, NGX_HTTP_REFINE_STORE_MS_1);
+    ngx_http_refine_buf_lit(b, ",\"post\":");
+    ngx_http_refine_report_histogram(b, m, NGX_HTTP_REFINE_POST_MS_1);
+    ngx_http_refine_buf_lit(b, "},\"redis\":{\"state\":");
     ngx_http_refine_report_text(b, row->redis);
     ngx_http_refine_buf_lit(b, "},\"refine\":");
     ngx_http_refine_report_circuit(b, row);
@@ -133,6 +139,41 @@ ngx_http_refine_report_counters(ngx_http_refine_buf_t *b,
         ngx_http_refine_buf_lit(b, ":");
         ngx_http_refine_buf_int(b, metrics->counters[i]);
     }
+}
+
+
+/* cumulative, as Prometheus has it: "count" is the bucket without a bound */
+
+static void
+ngx_http_refine_report_histogram(ngx_http_refine_buf_t *b,
+    ngx_http_refine_metrics_t *metrics, ngx_uint_t first)
+{
+    int64_t     n, *cells;
+    ngx_uint_t  i;
+
+    cells = &metrics->counters[first];
+    n = 0;
+
+    ngx_http_refine_buf_lit(b, "{\"bucketsMs\":{");
+
+    for (i = 0; i < NGX_HTTP_REFINE_HISTOGRAM_BOUNDS; i++) {
+        n += cells[i];
+
+        if (i) {
+            ngx_http_refine_buf_lit(b, ",");
+        }
+
+        ngx_http_refine_buf_lit(b, "\"");
+        ngx_http_refine_buf_int(b, ngx_http_refine_histogram_bounds[i]);
+        ngx_http_refine_buf_lit(b, "\":");
+        ngx_http_refine_buf_int(b, n);
+    }
+
+    ngx_http_refine_buf_lit(b, "},\"sumMs\":");
+    ngx_http_refine_buf_int(b, cells[NGX_HTTP_REFINE_HISTOGRAM_SUM]);
+    ngx_http_refine_buf_lit(b, ",\"count\":");
+    ngx_http_refine_buf_int(b, n + cells[NGX_HTTP_REFINE_HISTOGRAM_BOUNDS]);
+    ngx_http_refine_buf_lit(b, "}");
 }
 
 

@@ -26,6 +26,8 @@ static void ngx_http_refine_metric_counter(ngx_http_refine_writer_t *w,
     const ngx_http_refine_metric_t *metric, ngx_http_refine_report_row_t *row);
 static void ngx_http_refine_metric_group(ngx_http_refine_writer_t *w,
     const ngx_http_refine_metric_t *metric, ngx_http_refine_report_row_t *row);
+static void ngx_http_refine_metric_histogram(ngx_http_refine_writer_t *w,
+    const ngx_http_refine_metric_t *metric, ngx_http_refine_report_row_t *row);
 static void ngx_http_refine_metric_other(ngx_http_refine_writer_t *w,
     const ngx_http_refine_metric_t *metric, ngx_http_refine_report_row_t *row);
 static void ngx_http_refine_metric_up(ngx_http_refine_writer_t *w,
@@ -198,6 +200,16 @@ const ngx_http_refine_metric_t  ngx_http_refine_metrics[] = {
       "Responses that refine_serve did not log.",
       ngx_http_refine_metric_group, (uintptr_t) "skipped", "reason", 1, 0 },
 
+    { "refine_store_duration_seconds", "histogram",
+      "How long requests waited until Redis had answered.",
+      ngx_http_refine_metric_histogram, NGX_HTTP_REFINE_STORE_MS_1,
+      NULL, 1, 0 },
+
+    { "refine_post_duration_seconds", "histogram",
+      "How long Refine took to answer a POST.",
+      ngx_http_refine_metric_histogram, NGX_HTTP_REFINE_POST_MS_1,
+      NULL, 1, 0 },
+
     { NULL, NULL, NULL, NULL, 0, NULL, 0, 0 }
 };
 
@@ -300,6 +312,53 @@ ngx_http_refine_metric_group(ngx_http_refine_writer_t *w,
 
         w->write(w, metric, row, &sample);
     }
+}
+
+
+static void
+ngx_http_refine_metric_histogram(ngx_http_refine_writer_t *w,
+    const ngx_http_refine_metric_t *metric, ngx_http_refine_report_row_t *row)
+{
+    u_char                     bound[32];
+    int64_t                   *cells;
+    ngx_uint_t                 i;
+    ngx_http_refine_sample_t   sample;
+
+    cells = &row->metrics.counters[metric->what];
+
+    ngx_memzero(&sample, sizeof(ngx_http_refine_sample_t));
+
+    sample.suffix = "_bucket";
+    sample.detail = 1;
+    ngx_str_set(&sample.names[0], "le");
+
+    for (i = 0; i <= NGX_HTTP_REFINE_HISTOGRAM_BOUNDS; i++) {
+        sample.value += cells[i];
+
+        if (i == NGX_HTTP_REFINE_HISTOGRAM_BOUNDS) {
+            ngx_str_set(&sample.values[0], "+Inf");
+
+        } else {
+            sample.values[0].data = bound;
+            sample.values[0].len = snprintf((char *) bound, sizeof(bound),
+                                            "%g",
+                                   ngx_http_refine_histogram_bounds[i] / 1e3);
+        }
+
+        w->write(w, metric, row, &sample);
+    }
+
+    sample.suffix = "_count";
+    sample.detail = 0;
+    ngx_str_null(&sample.names[0]);
+
+    w->write(w, metric, row, &sample);
+
+    sample.suffix = "_sum";
+    sample.value = cells[NGX_HTTP_REFINE_HISTOGRAM_SUM];
+    sample.ms = 1;
+
+    w->write(w, metric, row, &sample);
 }
 
 

@@ -104,6 +104,20 @@ sub agree {
     is($value->('rate_limit_reset_timestamp_seconds'), $rate->{reset},
        'rate.reset');
 
+    my $latency = delete $m{latency};
+
+    for my $name (sort CORE::keys %$latency) {
+        my $metric = "${name}_duration_seconds";
+        my $h = $latency->{$name};
+
+        is($value->("${metric}_count"), $h->{count}, "$name: count");
+        is($value->("${metric}_sum") * 1000, $h->{sumMs}, "$name: sum");
+        is(Prometheus::value($p, "refine_${metric}_bucket",
+                             catalog => $catalog, le => $_ / 1000),
+           $h->{bucketsMs}{$_}, "$name: at most $_ ms")
+            for sort CORE::keys %{ $h->{bucketsMs} };
+    }
+
     is_deeply([CORE::keys %m], [], 'nothing else is in the JSON');
 }
 
