@@ -459,9 +459,14 @@ for my $key (1 .. 6) {
     open my $in, '<', $Test::Nginx::Util::ConfFile or die $!;
     local $_ = join '', <$in>;
     s/api_key          \w+;/api_key          k$key;/ or die 'no key';
-    open my $out, '>', $Test::Nginx::Util::ConfFile or die $!;
+    open my $out, '>', "$Test::Nginx::Util::ConfFile.new" or die $!;
     print $out $_;
     close $out;
+
+    # a reload under way may be reading the file
+
+    CORE::rename "$Test::Nginx::Util::ConfFile.new",
+                 $Test::Nginx::Util::ConfFile or die $!;
     kill 'HUP', nginx_pid();
     select undef, undef, undef, 0.02 * $key;
 }
