@@ -171,7 +171,7 @@ struct ngx_http_refine_queue_s {
 
 
 /*
- * queue.c: calls.  For want of memory a call breaks: it takes no arguments, is
+ * queue_call.c.  For want of memory a call breaks: it takes no arguments, is
  * not sent, and its handler runs with NULL like that of any call that failed.
  * NULL only when the spare calls, kept for this, are used up as well.
  */
@@ -198,6 +198,16 @@ void ngx_http_refine_call_busy(ngx_http_refine_call_t *call);
 /* whether an error says that Redis cannot serve now */
 ngx_uint_t ngx_http_refine_queue_unavailable(redisReply *reply);
 
+#define ngx_http_refine_call_lit(call, s)                                     \
+    ngx_http_refine_call_arg(call, s, sizeof(s) - 1)
+
+
+/* queue.c */
+
+/* the command that loads a script: three arguments */
+void ngx_http_refine_queue_script(ngx_uint_t script, const char **argv,
+    size_t *len);
+
 ngx_uint_t ngx_http_refine_queue_ready(ngx_http_refine_queue_t *queue);
 
 /* a new worker's first attempt to connect is under way */
@@ -205,9 +215,6 @@ ngx_uint_t ngx_http_refine_queue_starting(ngx_http_refine_queue_t *queue);
 
 /* starts the timer when there is something for it to do */
 void ngx_http_refine_queue_arm(ngx_http_refine_queue_t *queue);
-
-#define ngx_http_refine_call_lit(call, s)                                     \
-    ngx_http_refine_call_arg(call, s, sizeof(s) - 1)
 
 
 /* queue_store.c */
