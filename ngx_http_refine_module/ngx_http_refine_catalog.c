@@ -506,7 +506,9 @@ ngx_http_refine_catalog_complete(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
+    catalog->queue.name = catalog->name;
     catalog->queue.catalog = catalog->catalog_id;
+    catalog->queue.redis.owner = catalog->name;
     catalog->queue.redis.target.connect_timeout = NGX_HTTP_REFINE_REDIS_CONNECT;
     catalog->queue.redis.target.send_timeout = catalog->queue.redis.timeout;
     catalog->queue.redis.target.read_timeout = catalog->queue.redis.timeout;

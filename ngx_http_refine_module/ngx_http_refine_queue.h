@@ -27,6 +27,7 @@ typedef struct ngx_http_refine_ticket_s  ngx_http_refine_ticket_t;
 /* by the configuration */
 
 typedef struct {
+    ngx_str_t                      name;            /* of it, for logs */
     ngx_str_t                      catalog;         /* catalog_id */
     ngx_str_t                      prefix;
     ngx_http_refine_redis_conf_t   redis;

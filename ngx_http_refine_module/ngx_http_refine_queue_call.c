@@ -330,6 +330,6 @@ ngx_http_refine_queue_log_error(ngx_http_refine_queue_t *queue,
     ngx_http_refine_redis_text(text, sizeof(text), reply->str);
 
     ngx_log_error(NGX_LOG_ERR, queue->log, 0,
-                  "refine: redis answered with an error for catalog \"%V\": "
-                  "%s", &queue->conf->catalog, text);
+                  "refine: catalog \"%V\": redis answered with an error: %s",
+                  &queue->conf->name, text);
 }

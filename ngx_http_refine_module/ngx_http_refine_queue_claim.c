@@ -699,9 +699,9 @@ ngx_http_refine_claim_cleaned(ngx_http_refine_call_t *call, redisReply *reply)
 {
     if (reply && reply->type == REDIS_REPLY_INTEGER && reply->integer > 0) {
         ngx_log_error(NGX_LOG_WARN, call->owner->log, 0,
-                      "refine: removed %L entries without an event from the "
-                      "stream of catalog \"%V\"",
-                      (int64_t) reply->integer, &call->owner->conf->catalog);
+                      "refine: catalog \"%V\": removed %L entries without "
+                      "an event from the stream",
+                      &call->owner->conf->name, (int64_t) reply->integer);
     }
 
     ngx_http_refine_call_free(call);

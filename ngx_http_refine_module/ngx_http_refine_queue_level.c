@@ -22,33 +22,33 @@ void
 ngx_http_refine_queue_level(ngx_http_refine_queue_t *queue,
     ngx_http_refine_level_t *level, int64_t n, ngx_uint_t refused)
 {
-    int64_t      max;
-    ngx_str_t   *catalog;
+    int64_t     max;
+    ngx_str_t  *name;
 
     max = level->max;
-    catalog = &queue->conf->catalog;
+    name = &queue->conf->name;
 
     /* a request too large for what is left does not make the queue full */
 
     if (!level->full && refused && n >= max - max / 10) {
         level->full = 1;
         ngx_log_error(NGX_LOG_ERR, queue->log, 0,
-                      "refine: queue of catalog \"%V\" is full: %L of %s %L, "
+                      "refine: catalog \"%V\": the queue is full: %L of %s %L, "
                       "new events are refused",
-                      catalog, n, level->limit, max);
+                      name, n, level->limit, max);
 
     } else if (level->full && n < max - max / 10) {
         level->full = 0;
         ngx_log_error(NGX_LOG_WARN, queue->log, 0,
-                      "refine: queue of catalog \"%V\" is not full any more: "
-                      "%L of %s %L", catalog, n, level->limit, max);
+                      "refine: catalog \"%V\": the queue is not full any more: "
+                      "%L of %s %L", name, n, level->limit, max);
     }
 
     if (!level->filling && n >= max - max / 5) {
         level->filling = 1;
         ngx_log_error(NGX_LOG_WARN, queue->log, 0,
-                      "refine: queue of catalog \"%V\" holds %L %s, "
-                      "80%% of %s", catalog, n, level->unit, level->limit);
+                      "refine: catalog \"%V\": the queue holds %L %s, "
+                      "80%% of %s", name, n, level->unit, level->limit);
 
     } else if (level->filling && n < max - max / 5 * 2) {
         level->filling = 0;

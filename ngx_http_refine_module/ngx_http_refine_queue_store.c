@@ -718,8 +718,8 @@ ngx_http_refine_queue_refused(ngx_http_refine_queue_t *queue,
                                ? reply->str : "unexpected reply");
 
     ngx_log_error(NGX_LOG_ERR, queue->log, 0,
-                  "refine: redis refuses to store events of catalog \"%V\": "
-                  "%s", &queue->conf->catalog, text);
+                  "refine: catalog \"%V\": redis refuses to store events: %s",
+                  &queue->conf->name, text);
 }
 
 
@@ -733,8 +733,8 @@ ngx_http_refine_queue_accepted(ngx_http_refine_queue_t *queue)
     {
         queue->troubled = 0;
         ngx_log_error(NGX_LOG_WARN, queue->log, 0,
-                      "refine: redis stores events of catalog \"%V\" again",
-                      &queue->conf->catalog);
+                      "refine: catalog \"%V\": redis stores events again",
+                      &queue->conf->name);
     }
 }
 

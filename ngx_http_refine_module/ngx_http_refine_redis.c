@@ -503,8 +503,9 @@ ngx_http_refine_redis_greeted(ngx_http_refine_redis_t *redis,
 
     level = redis->down ? NGX_LOG_WARN : NGX_LOG_NOTICE;
 
-    ngx_log_error(level, redis->log, 0, "refine: redis %V is up",
-                  &redis->conf->target.name);
+    ngx_log_error(level, redis->log, 0,
+                  "refine: catalog \"%V\": redis %V is up",
+                  &redis->conf->owner, &redis->conf->target.name);
 
     redis->down = 0;
 
@@ -776,8 +777,9 @@ ngx_http_refine_redis_log_down(ngx_http_refine_redis_t *redis,
     redis->down = 1;
     redis->logged = ngx_current_msec;
 
-    ngx_log_error(NGX_LOG_ERR, redis->log, 0, "refine: redis %V is down: %s",
-                  &redis->conf->target.name, text);
+    ngx_log_error(NGX_LOG_ERR, redis->log, 0,
+                  "refine: catalog \"%V\": redis %V is down: %s",
+                  &redis->conf->owner, &redis->conf->target.name, text);
 }
 
 

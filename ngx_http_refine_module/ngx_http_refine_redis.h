@@ -22,6 +22,7 @@ typedef struct ngx_http_refine_redis_s  ngx_http_refine_redis_t;
 
 typedef struct {
     ngx_http_refine_target_t   target;
+    ngx_str_t                  owner;       /* a catalog's NAME, for logs */
     ngx_str_t                  user;        /* empty: the default user */
     ngx_str_t                  password;    /* empty: no AUTH */
     ngx_uint_t                 db;

@@ -96,7 +96,8 @@ sub trouble { log_lines(qr/\[(?:warn|error)\] .*refine: /) }
 sub refused {
     my ($name, $reason) = @_;
 
-    wait_for(sub { log_lines($reason) }, "$name: told", 20);
+    wait_for(sub { log_lines(qr/refine: catalog "$name": .*$reason/) },
+             "$name: told", 20);
     my $before = () = trouble();
     is(scalar(grep { try_one($name) != 503 } 1 .. 50), 0, "$name: 503");
     cmp_ok(trouble() - $before, '<=', 1, "$name: no flood");
