@@ -3,10 +3,10 @@
 
 
 #include "ngx_http_refine_conf.h"
+#include "ngx_http_refine_conf_serve.h"
 
 
-#define NGX_HTTP_REFINE_CONF_QUOTE       (size_t) 256
-#define NGX_HTTP_REFINE_CONF_MAX_TOTAL   9007199254740991LL     /* 2^53 - 1 */
+#define NGX_HTTP_REFINE_CONF_MAX_NAME    64
 #define NGX_HTTP_REFINE_CONF_MAX_LENGTH  (8 * 1024 * 1024)
 
 
@@ -16,70 +16,52 @@ typedef struct {
 } ngx_http_refine_preset_t;
 
 
-/* the selectors of one refine_serve while it is read */
-
-typedef struct {
-    ngx_http_refine_path_t  *paths[NGX_HTTP_REFINE_SERVE_VALUES];
-    ngx_uint_t               n;
-} ngx_http_refine_selectors_t;
-
-
-static ngx_int_t ngx_http_refine_conf_serve_texts(ngx_conf_t *cf,
-    ngx_http_refine_serve_conf_t *serve, ngx_str_t *texts);
-static const ngx_http_refine_preset_t *ngx_http_refine_conf_preset(
-    ngx_conf_t *cf, ngx_str_t *type);
-static ngx_int_t ngx_http_refine_conf_parameter(ngx_conf_t *cf,
-    ngx_http_refine_serve_conf_t *serve, ngx_str_t *value, ngx_str_t *texts,
-    ngx_uint_t *seen);
-static ngx_int_t ngx_http_refine_conf_duplicate(ngx_conf_t *cf,
-    ngx_str_t *value);
-static ngx_int_t ngx_http_refine_conf_max_length(ngx_conf_t *cf,
-    ngx_http_refine_serve_conf_t *serve, ngx_str_t *value);
-static ngx_int_t ngx_http_refine_conf_value(ngx_conf_t *cf,
-    ngx_http_refine_serve_conf_t *serve, ngx_uint_t i, ngx_str_t *text,
-    ngx_http_refine_selectors_t *selectors);
-static ngx_int_t ngx_http_refine_conf_json(ngx_conf_t *cf,
-    ngx_http_refine_serve_conf_t *serve, ngx_uint_t i, ngx_str_t *text,
-    ngx_http_refine_selectors_t *selectors);
-static ngx_int_t ngx_http_refine_conf_literal(ngx_uint_t i, ngx_str_t *text);
-static ngx_uint_t ngx_http_refine_conf_arg(ngx_str_t *text);
-
-
-/* by ngx_http_refine_serve_value_e */
-
-static const ngx_str_t  ngx_http_refine_conf_names[] = {
-    ngx_string("surface"),
-    ngx_string("source"),
-    ngx_string("items"),
-    ngx_string("total"),
-    ngx_string("query"),
-    ngx_string("anchor")
-};
-
-
-static const char  *ngx_http_refine_conf_allowed[] = {
-    "1 to 64 bytes without control characters, variables or json:PATH",
-    "1 to 64 bytes without control characters, variables or json:PATH",
-    "json:PATH",
-    "an integer from 0 to 9007199254740991, variables or json:PATH",
-    "up to 1024 bytes without control characters, variables or json:PATH",
-    "up to 256 bytes without control characters, variables or json:PATH"
-};
+static ngx_int_t ngx_http_refine_conf_serve_texts(
+    ngx_http_refine_conf_serve_t *ctx);
+static ngx_int_t ngx_http_refine_conf_preset(
+    ngx_http_refine_conf_serve_t *ctx);
+static ngx_int_t ngx_http_refine_conf_parameter(
+    ngx_http_refine_conf_serve_t *ctx, ngx_str_t *param);
+static ngx_int_t ngx_http_refine_conf_option(
+    ngx_http_refine_conf_serve_t *ctx, ngx_str_t *param);
+static ngx_int_t ngx_http_refine_conf_metadata(
+    ngx_http_refine_conf_serve_t *ctx, ngx_str_t *param);
+static ngx_int_t ngx_http_refine_conf_duplicate(
+    ngx_http_refine_conf_serve_t *ctx, ngx_str_t *param);
+static ngx_int_t ngx_http_refine_conf_options(
+    ngx_http_refine_conf_serve_t *ctx);
+static ngx_int_t ngx_http_refine_conf_condition(
+    ngx_http_refine_conf_serve_t *ctx);
 
 
 static const ngx_http_refine_preset_t  ngx_http_refine_conf_presets[] = {
 
     { ngx_string("search"),
       { "search_results", "text-search", "json:results[].productId",
-        "json:totalResults", "$arg_q", "" } },
+        "json:totalResults", "$arg_q", "", "", "", "", "" } },
 
     { ngx_string("recommendations"),
       { "product_page", "similar-items", "json:results[].productId",
-        "", "", "$arg_productId" } },
+        "", "", "json:serveId", "$arg_productId", "", "", "" } },
 
     { ngx_string("items"),
-      { "", "", "json:results[].productId", "", "", "" } }
+      { "", "", "json:results[].productId", "", "", "", "", "", "", "" } }
 };
+
+/* members of metadata that the module and its script set themselves */
+
+static const ngx_str_t  ngx_http_refine_conf_own[] = {
+    ngx_string("anchorId"),
+    ngx_string("offset"),
+    ngx_string("truncated"),
+    ngx_string("replayOf")
+};
+
+#define NGX_HTTP_REFINE_CONF_OWN                                              \
+    (sizeof(ngx_http_refine_conf_own) / sizeof(ngx_http_refine_conf_own[0]))
+
+#define ngx_http_refine_conf_same(a, b)                                       \
+    ((a)->len == (b)->len && ngx_memcmp((a)->data, (b)->data, (a)->len) == 0)
 
 #define NGX_HTTP_REFINE_PRESETS                                               \
     (sizeof(ngx_http_refine_conf_presets)                                     \
@@ -91,11 +73,9 @@ ngx_http_refine_conf_serve(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_refine_loc_conf_t *rlcf = conf;
 
-    ngx_str_t                     *value, texts[NGX_HTTP_REFINE_SERVE_VALUES];
-    ngx_uint_t                     i;
+    ngx_str_t                     *value;
     ngx_http_refine_main_conf_t   *rmcf;
-    ngx_http_refine_selectors_t    selectors;
-    ngx_http_refine_serve_conf_t  *serve;
+    ngx_http_refine_conf_serve_t  *ctx;
 
     if (rlcf->serve != NGX_CONF_UNSET_PTR) {
         return "is duplicate";
@@ -108,32 +88,29 @@ ngx_http_refine_conf_serve(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
         return NGX_CONF_OK;
     }
 
-    serve = ngx_pcalloc(cf->pool, sizeof(ngx_http_refine_serve_conf_t));
-    if (serve == NULL) {
+    ctx = ngx_pcalloc(cf->temp_pool, sizeof(ngx_http_refine_conf_serve_t));
+    if (ctx == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    if (ngx_http_refine_conf_serve_texts(cf, serve, texts) != NGX_OK) {
+    ctx->serve = ngx_pcalloc(cf->pool, sizeof(ngx_http_refine_serve_conf_t));
+    if (ctx->serve == NULL) {
         return NGX_CONF_ERROR;
     }
 
-    selectors.n = 0;
+    ctx->cf = cf;
+    ctx->type = value[1];
+    ctx->json.selectors = &ctx->serve->json;
+    ctx->body.selectors = &ctx->serve->body;
 
-    for (i = 0; i < NGX_HTTP_REFINE_SERVE_VALUES; i++) {
-        if (ngx_http_refine_conf_value(cf, serve, i, &texts[i], &selectors)
-            != NGX_OK)
-        {
-            return NGX_CONF_ERROR;
-        }
-    }
-
-    serve->paths = ngx_http_refine_path_set(cf->pool, selectors.paths,
-                                            selectors.n);
-    if (serve->paths == NULL) {
+    if (ngx_http_refine_conf_serve_texts(ctx) != NGX_OK
+        || ngx_http_refine_conf_options(ctx) != NGX_OK
+        || ngx_http_refine_conf_values(ctx) != NGX_OK)
+    {
         return NGX_CONF_ERROR;
     }
 
-    rlcf->serve = serve;
+    rlcf->serve = ctx->serve;
 
     rmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_refine_module);
     rmcf->serves = 1;
@@ -142,57 +119,55 @@ ngx_http_refine_conf_serve(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 }
 
 
-/* the text of each value: the directive's, else the preset's */
+/* the text of each value: the directive's, else the format's or the type's */
 
 static ngx_int_t
-ngx_http_refine_conf_serve_texts(ngx_conf_t *cf,
-    ngx_http_refine_serve_conf_t *serve, ngx_str_t *texts)
+ngx_http_refine_conf_serve_texts(ngx_http_refine_conf_serve_t *ctx)
 {
-    ngx_str_t                       *value;
-    ngx_uint_t                       i, seen;
-    const ngx_http_refine_preset_t  *preset;
+    ngx_str_t           *value;
+    ngx_uint_t           i;
+    const char *const   *texts;
 
-    value = cf->args->elts;
-    seen = 0;
-
-    preset = ngx_http_refine_conf_preset(cf, &value[1]);
-    if (preset == NULL) {
+    if (ngx_http_refine_conf_preset(ctx) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    for (i = 0; i < NGX_HTTP_REFINE_SERVE_VALUES; i++) {
-        texts[i].data = (u_char *) preset->texts[i];
-        texts[i].len = ngx_strlen(preset->texts[i]);
-    }
+    value = ctx->cf->args->elts;
 
-    serve->surface = texts[NGX_HTTP_REFINE_SERVE_SURFACE];
-    serve->source = texts[NGX_HTTP_REFINE_SERVE_SOURCE];
-
-    if (serve->surface.len == 0) {
-        ngx_str_set(&serve->surface, "unknown");
-        ngx_str_set(&serve->source, "unknown");
-    }
-
-    for (i = 2; i < cf->args->nelts; i++) {
-        if (ngx_http_refine_conf_parameter(cf, serve, &value[i], texts, &seen)
-            != NGX_OK)
-        {
+    for (i = 2; i < ctx->cf->args->nelts; i++) {
+        if (ngx_http_refine_conf_parameter(ctx, &value[i]) != NGX_OK) {
             return NGX_ERROR;
         }
     }
 
-    if (serve->max_length == 0) {
-        serve->max_length = NGX_HTTP_REFINE_CONF_MAX_LENGTH;
+    if (ctx->format.data) {
+        texts = ngx_http_refine_conf_format(&ctx->format);
+
+        if (texts == NULL) {
+            ngx_conf_log_error(NGX_LOG_EMERG, ctx->cf, 0,
+                               "unknown format \"%V\" in \"refine_serve\", "
+                               "allowed: " NGX_HTTP_REFINE_CONF_FORMATS,
+                               &ctx->format);
+            return NGX_ERROR;
+        }
+
+        for (i = 0; i <= NGX_HTTP_REFINE_SERVE_ID; i++) {
+
+            if (texts[i] && !(ctx->seen & (ngx_uint_t) 1 << i)) {
+                ctx->texts[i].data = (u_char *) texts[i];
+                ctx->texts[i].len = ngx_strlen(texts[i]);
+            }
+        }
     }
 
     /* the first three are what makes a serve */
 
     for (i = 0; i <= NGX_HTTP_REFINE_SERVE_ITEMS; i++) {
-        if (texts[i].len == 0) {
-            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+        if (ctx->texts[i].len == 0) {
+            ngx_conf_log_error(NGX_LOG_EMERG, ctx->cf, 0,
                                "\"refine_serve %V\" needs \"%V=\", allowed: %s",
-                               &value[1], &ngx_http_refine_conf_names[i],
-                               ngx_http_refine_conf_allowed[i]);
+                               &ctx->type, &ngx_http_refine_conf_row(i)->name,
+                               ngx_http_refine_conf_row(i)->allowed);
             return NGX_ERROR;
         }
     }
@@ -201,279 +176,284 @@ ngx_http_refine_conf_serve_texts(ngx_conf_t *cf,
 }
 
 
-static const ngx_http_refine_preset_t *
-ngx_http_refine_conf_preset(ngx_conf_t *cf, ngx_str_t *type)
+static ngx_int_t
+ngx_http_refine_conf_preset(ngx_http_refine_conf_serve_t *ctx)
 {
-    ngx_uint_t  i;
+    ngx_str_t                       *text;
+    ngx_uint_t                       i, n;
+    const ngx_http_refine_preset_t  *preset;
+
+    preset = NULL;
 
     for (i = 0; i < NGX_HTTP_REFINE_PRESETS; i++) {
-        if (ngx_strcmp(type->data, ngx_http_refine_conf_presets[i].type.data)
-            == 0)
-        {
-            return &ngx_http_refine_conf_presets[i];
+        preset = &ngx_http_refine_conf_presets[i];
+
+        if (ngx_strcmp(ctx->type.data, preset->type.data) == 0) {
+            break;
         }
     }
 
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "unknown type \"%V\" in \"refine_serve\", allowed: "
-                       "search, recommendations, items, or off alone", type);
-
-    return NULL;
-}
-
-
-static ngx_int_t
-ngx_http_refine_conf_parameter(ngx_conf_t *cf,
-    ngx_http_refine_serve_conf_t *serve, ngx_str_t *value, ngx_str_t *texts,
-    ngx_uint_t *seen)
-{
-    ngx_uint_t        i;
-    const ngx_str_t  *name;
-
-    if (value->len >= 11 && ngx_strncmp(value->data, "max_length=", 11) == 0) {
-        return ngx_http_refine_conf_max_length(cf, serve, value);
-    }
-
-    for (i = 0; i < NGX_HTTP_REFINE_SERVE_VALUES; i++) {
-
-        name = &ngx_http_refine_conf_names[i];
-
-        if (value->len <= name->len || value->data[name->len] != '='
-            || ngx_strncmp(value->data, name->data, name->len) != 0)
-        {
-            continue;
-        }
-
-        if (*seen & ((ngx_uint_t) 1 << i)) {
-            return ngx_http_refine_conf_duplicate(cf, value);
-        }
-
-        *seen |= (ngx_uint_t) 1 << i;
-
-        texts[i].data = value->data + name->len + 1;
-        texts[i].len = value->len - name->len - 1;
-
-        return NGX_OK;
-    }
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "unknown parameter \"%V\" of \"refine_serve\", allowed: "
-                       "surface=, source=, items=, total=, query=, anchor= "
-                       "and max_length=", value);
-
-    return NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_http_refine_conf_duplicate(ngx_conf_t *cf, ngx_str_t *value)
-{
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "duplicate parameter \"%V\" of \"refine_serve\"",
-                       value);
-
-    return NGX_ERROR;
-}
-
-
-static ngx_int_t
-ngx_http_refine_conf_max_length(ngx_conf_t *cf,
-    ngx_http_refine_serve_conf_t *serve, ngx_str_t *value)
-{
-    off_t      size;
-    ngx_str_t  text;
-
-    if (serve->max_length) {
-        return ngx_http_refine_conf_duplicate(cf, value);
-    }
-
-    text.data = value->data + sizeof("max_length=") - 1;
-    text.len = value->len - (sizeof("max_length=") - 1);
-
-    size = ngx_parse_offset(&text);
-
-    if (size < 1) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid value \"%V\" of \"max_length=\" in "
-                           "\"refine_serve\", allowed: a size from 1 on, such "
-                           "as 512k or 8m", &text);
+    if (i == NGX_HTTP_REFINE_PRESETS) {
+        ngx_conf_log_error(NGX_LOG_EMERG, ctx->cf, 0,
+                           "unknown type \"%V\" in \"refine_serve\", allowed: "
+                           "search, recommendations, items, or off alone",
+                           &ctx->type);
         return NGX_ERROR;
     }
 
-    serve->max_length = size;
+    for (n = 0; n < NGX_HTTP_REFINE_SERVE_VALUES; n++) {
+        text = &ctx->texts[n];
+        text->data = (u_char *) preset->texts[n];
+        text->len = ngx_strlen(preset->texts[n]);
+    }
+
+    ctx->serve->surface = ctx->texts[NGX_HTTP_REFINE_SERVE_SURFACE];
+    ctx->serve->source = ctx->texts[NGX_HTTP_REFINE_SERVE_SOURCE];
+
+    if (ctx->serve->surface.len == 0) {
+        ngx_str_set(&ctx->serve->surface, "unknown");
+        ngx_str_set(&ctx->serve->source, "unknown");
+    }
 
     return NGX_OK;
 }
 
 
 static ngx_int_t
-ngx_http_refine_conf_value(ngx_conf_t *cf, ngx_http_refine_serve_conf_t *serve,
-    ngx_uint_t i, ngx_str_t *text, ngx_http_refine_selectors_t *selectors)
+ngx_http_refine_conf_parameter(ngx_http_refine_conf_serve_t *ctx,
+    ngx_str_t *param)
 {
-    ngx_http_refine_value_t           *value;
-    ngx_http_compile_complex_value_t   ccv;
+    ngx_uint_t        i;
+    const ngx_str_t  *name;
 
-    value = &serve->values[i];
+    if (ngx_http_refine_conf_starts(param, NGX_HTTP_REFINE_CONF_METADATA)) {
+        return ngx_http_refine_conf_metadata(ctx, param);
+    }
 
-    if (text->len == 0) {
-        value->from = NGX_HTTP_REFINE_VALUE_NONE;
+    for (i = 0; i < NGX_HTTP_REFINE_SERVE_VALUES; i++) {
+
+        name = &ngx_http_refine_conf_row(i)->name;
+
+        if (i == NGX_HTTP_REFINE_SERVE_ID
+            || param->len <= name->len || param->data[name->len] != '='
+            || ngx_strncmp(param->data, name->data, name->len) != 0)
+        {
+            continue;
+        }
+
+        if (ctx->seen & (ngx_uint_t) 1 << i) {
+            return ngx_http_refine_conf_duplicate(ctx, param);
+        }
+
+        ctx->seen |= (ngx_uint_t) 1 << i;
+
+        ctx->texts[i].data = param->data + name->len + 1;
+        ctx->texts[i].len = param->len - name->len - 1;
+
         return NGX_OK;
     }
 
-    if (text->len >= 5 && ngx_strncmp(text->data, "json:", 5) == 0) {
-        return ngx_http_refine_conf_json(cf, serve, i, text, selectors);
+    return ngx_http_refine_conf_option(ctx, param);
+}
+
+
+/* what is no value */
+
+static ngx_int_t
+ngx_http_refine_conf_option(ngx_http_refine_conf_serve_t *ctx,
+    ngx_str_t *param)
+{
+    size_t      len;
+    ngx_str_t  *text;
+
+    if (ngx_http_refine_conf_starts(param, "format=")) {
+        text = &ctx->format;
+        len = sizeof("format=") - 1;
+
+    } else if (ngx_http_refine_conf_starts(param, "if=")) {
+        text = &ctx->condition;
+        len = sizeof("if=") - 1;
+
+    } else if (ngx_http_refine_conf_starts(param, "cacheable=")) {
+        text = &ctx->cacheable;
+        len = sizeof("cacheable=") - 1;
+
+    } else if (ngx_http_refine_conf_starts(param, "max_length=")) {
+        text = &ctx->max_length;
+        len = sizeof("max_length=") - 1;
+
+    } else {
+        ngx_conf_log_error(NGX_LOG_EMERG, ctx->cf, 0,
+                           "unknown parameter \"%V\" of \"refine_serve\", "
+                           "allowed: surface=, source=, items=, total=, "
+                           "query=, anchor=, offset=, filters=, sort=, "
+                           "metadata.NAME=, format=, if=, cacheable= and "
+                           "max_length=", param);
+        return NGX_ERROR;
     }
 
-    if (i == NGX_HTTP_REFINE_SERVE_ITEMS
-        || (text->len >= 5 && ngx_strncmp(text->data, "body:", 5) == 0))
+    if (text->data) {
+        return ngx_http_refine_conf_duplicate(ctx, param);
+    }
+
+    text->data = param->data + len;
+    text->len = param->len - len;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_refine_conf_metadata(ngx_http_refine_conf_serve_t *ctx,
+    ngx_str_t *param)
+{
+    u_char      *p, *last;
+    ngx_str_t    name;
+    ngx_uint_t   i;
+
+    name.data = param->data + sizeof(NGX_HTTP_REFINE_CONF_METADATA) - 1;
+    last = param->data + param->len;
+
+    for (p = name.data; p < last && *p != '='; p++) {
+        if (((*p | 0x20) < 'a' || (*p | 0x20) > 'z')
+            && (*p < '0' || *p > '9') && *p != '_' && *p != '-')
+        {
+            goto invalid;
+        }
+    }
+
+    name.len = p - name.data;
+
+    if (p == last || name.len == 0
+        || name.len > NGX_HTTP_REFINE_CONF_MAX_NAME)
     {
         goto invalid;
     }
 
-    value->text = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
-    if (value->text == NULL) {
+    for (i = 0; i < NGX_HTTP_REFINE_CONF_OWN; i++) {
+        if (ngx_http_refine_conf_same(&name, &ngx_http_refine_conf_own[i])) {
+            goto invalid;
+        }
+    }
+
+    for (i = 0; i < ctx->nmetadata; i++) {
+        if (ngx_http_refine_conf_same(&name, &ctx->names[i])) {
+            return ngx_http_refine_conf_duplicate(ctx, param);
+        }
+    }
+
+    if (ctx->nmetadata == NGX_HTTP_REFINE_SERVE_MAX_METADATA) {
+        ngx_conf_log_error(NGX_LOG_EMERG, ctx->cf, 0,
+                           "too many members of metadata in \"refine_serve\" "
+                           "with \"%V\", allowed: 16", param);
         return NGX_ERROR;
     }
 
-    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+    i = ctx->nmetadata++;
 
-    ccv.cf = cf;
-    ccv.value = text;
-    ccv.complex_value = value->text;
-
-    if (ngx_http_compile_complex_value(&ccv) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    value->from = ngx_http_refine_conf_arg(text) ? NGX_HTTP_REFINE_VALUE_ARG
-                                                 : NGX_HTTP_REFINE_VALUE_TEXT;
-
-    if (value->text->lengths == NULL
-        && ngx_http_refine_conf_literal(i, text) != NGX_OK)
-    {
-        goto invalid;
-    }
+    ctx->names[i] = name;
+    ctx->texts[NGX_HTTP_REFINE_SERVE_VALUES + i].data = p + 1;
+    ctx->texts[NGX_HTTP_REFINE_SERVE_VALUES + i].len = last - (p + 1);
 
     return NGX_OK;
 
 invalid:
 
-    /* nginx cuts long messages: what is allowed has to be left */
-
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid value \"%*s%s\" of \"%V=\" in "
-                       "\"refine_serve\", allowed: %s",
-                       ngx_min(text->len, NGX_HTTP_REFINE_CONF_QUOTE),
-                       text->data,
-                       text->len > NGX_HTTP_REFINE_CONF_QUOTE ? "..." : "",
-                       &ngx_http_refine_conf_names[i],
-                       ngx_http_refine_conf_allowed[i]);
+    ngx_conf_log_error(NGX_LOG_EMERG, ctx->cf, 0,
+                       "invalid parameter \"%V\" of \"refine_serve\", "
+                       "allowed: metadata.NAME= with a name of 1 to 64 of "
+                       "A-Z a-z 0-9 _ - that is not anchorId (anchor=), offset "
+                       "(offset=), truncated or replayOf", param);
 
     return NGX_ERROR;
 }
 
 
 static ngx_int_t
-ngx_http_refine_conf_json(ngx_conf_t *cf, ngx_http_refine_serve_conf_t *serve,
-    ngx_uint_t i, ngx_str_t *text, ngx_http_refine_selectors_t *selectors)
+ngx_http_refine_conf_duplicate(ngx_http_refine_conf_serve_t *ctx,
+    ngx_str_t *param)
 {
-    ngx_str_t    path;
-    const char  *error;
+    ngx_conf_log_error(NGX_LOG_EMERG, ctx->cf, 0,
+                       "duplicate parameter \"%V\" of \"refine_serve\"", param);
 
-    path.data = text->data + 5;
-    path.len = text->len - 5;
+    return NGX_ERROR;
+}
 
-    error = ngx_http_refine_path_compile(cf->pool, &path,
-                                         &selectors->paths[selectors->n]);
-    if (error) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "invalid selector \"%V\" of \"%V=\" in "
-                           "\"refine_serve\": %s",
-                           text, &ngx_http_refine_conf_names[i], error);
+
+static ngx_int_t
+ngx_http_refine_conf_options(ngx_http_refine_conf_serve_t *ctx)
+{
+    off_t                          size;
+    ngx_str_t                     *value;
+    ngx_http_refine_serve_conf_t  *serve;
+
+    serve = ctx->serve;
+    serve->format = (ctx->format.data != NULL);
+
+    value = &ctx->cacheable;
+
+    if (value->len == 2 && ngx_strncmp(value->data, "on", 2) == 0) {
+        serve->cacheable = 1;
+
+    } else if (value->data
+               && (value->len != 3 || ngx_strncmp(value->data, "off", 3) != 0))
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, ctx->cf, 0,
+                           "invalid value \"%V\" of \"cacheable=\" in "
+                           "\"refine_serve\", allowed: on or off", value);
         return NGX_ERROR;
     }
 
-    serve->selectors[selectors->n++] = i;
-    serve->values[i].from = NGX_HTTP_REFINE_VALUE_JSON;
+    value = &ctx->max_length;
+    size = value->data ? ngx_parse_offset(value)
+                       : NGX_HTTP_REFINE_CONF_MAX_LENGTH;
 
-    return NGX_OK;
+    if (size < 1) {
+        ngx_conf_log_error(NGX_LOG_EMERG, ctx->cf, 0,
+                           "invalid value \"%V\" of \"max_length=\" in "
+                           "\"refine_serve\", allowed: a size from 1 on, such "
+                           "as 512k or 8m", value);
+        return NGX_ERROR;
+    }
+
+    serve->max_length = size;
+
+    return ctx->condition.data ? ngx_http_refine_conf_condition(ctx) : NGX_OK;
 }
 
-
-/* a value without variables can be checked once and for all */
 
 static ngx_int_t
-ngx_http_refine_conf_literal(ngx_uint_t i, ngx_str_t *text)
+ngx_http_refine_conf_condition(ngx_http_refine_conf_serve_t *ctx)
 {
-    off_t       total;
-    size_t      max;
-    ngx_uint_t  n;
+    ngx_http_complex_value_t          *cv;
+    ngx_http_compile_complex_value_t   ccv;
 
-    switch (i) {
-
-    case NGX_HTTP_REFINE_SERVE_TOTAL:
-        total = ngx_atoof(text->data, text->len);
-
-        return (total < 0 || total > NGX_HTTP_REFINE_CONF_MAX_TOTAL)
-               ? NGX_DECLINED : NGX_OK;
-
-    case NGX_HTTP_REFINE_SERVE_QUERY:
-        max = NGX_HTTP_REFINE_EVENT_MAX_QUERY;
-        break;
-
-    case NGX_HTTP_REFINE_SERVE_ANCHOR:
-        max = NGX_HTTP_REFINE_EVENT_MAX_ID;
-        break;
-
-    default: /* surface, source */
-        max = NGX_HTTP_REFINE_EVENT_MAX_NAME;
-        break;
+    cv = ngx_palloc(ctx->cf->pool, sizeof(ngx_http_complex_value_t));
+    if (cv == NULL) {
+        return NGX_ERROR;
     }
 
-    if (text->len > max) {
-        return NGX_DECLINED;
+    ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
+
+    ccv.cf = ctx->cf;
+    ccv.value = &ctx->condition;
+    ccv.complex_value = cv;
+
+    if (ctx->condition.len && ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NGX_ERROR;
     }
 
-    for (n = 0; n < text->len; n++) {
-        if (text->data[n] < 0x20 || text->data[n] == 0x7f) {
-            return NGX_DECLINED;
-        }
+    /* what does not vary is more likely a forgotten $ than a wish */
+
+    if (ctx->condition.len == 0 || cv->lengths == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, ctx->cf, 0,
+                           "invalid value \"%V\" of \"if=\" in "
+                           "\"refine_serve\", allowed: text with a variable; "
+                           "empty or \"0\" is false", &ctx->condition);
+        return NGX_ERROR;
     }
+
+    ctx->serve->condition = cv;
 
     return NGX_OK;
-}
-
-
-/* exactly one $arg_NAME or ${arg_NAME} */
-
-static ngx_uint_t
-ngx_http_refine_conf_arg(ngx_str_t *text)
-{
-    u_char  *p, *last;
-
-    p = text->data;
-    last = p + text->len;
-
-    if (text->len > 7 && p[1] == '{' && last[-1] == '}') {
-        p++;
-        last--;
-    }
-
-    p++;
-
-    if (text->data[0] != '$' || last - p < 5
-        || ngx_strncasecmp(p, (u_char *) "arg_", 4) != 0)
-    {
-        return 0;
-    }
-
-    for (p += 4; p < last; p++) {
-        if (((*p | 0x20) < 'a' || (*p | 0x20) > 'z')
-            && (*p < '0' || *p > '9') && *p != '_')
-        {
-            return 0;
-        }
-    }
-
-    return 1;
 }

@@ -54,12 +54,16 @@
     row(SERVES_LOGGED,         "serves",   "logged")                          \
     row(SERVES_CUT,            "serves",   "cut")                             \
     row(SERVES_NOT_UTF8,       "serves",   "not_utf8")                        \
+    row(SERVES_LEFT_OUT,       "serves",   "left_out")                        \
+    row(SERVES_BODY,           "serves",   "body_unread")                     \
+    row(SKIPPED_CONDITION,     "skipped",  "condition")                       \
     row(SKIPPED_STATUS,        "skipped",  "status")                          \
     row(SKIPPED_METHOD,        "skipped",  "method")                          \
     row(SKIPPED_RANGE,         "skipped",  "range")                           \
     row(SKIPPED_TYPE,          "skipped",  "type")                            \
     row(SKIPPED_TOO_LARGE,     "skipped",  "too_large")                       \
     row(SKIPPED_NOT_JSON,      "skipped",  "not_json")                        \
+    row(SKIPPED_NOT_SEARCH,    "skipped",  "not_search")                      \
     row(SKIPPED_ENCODING,      "skipped",  "encoding")                        \
     row(SKIPPED_CACHEABLE,     "skipped",  "cacheable")                       \
     row(SKIPPED_ABORTED,       "skipped",  "aborted")                         \

@@ -4,15 +4,10 @@
 #include "ngx_http_refine_id.h"
 #include "ngx_http_refine_event_value.h"
 #include "ngx_http_refine_event_field.h"
+#include "ngx_http_refine_event_line.h"
 
 
 #define NGX_HTTP_REFINE_EVENT_PREFIX       "{\"eventId\":\""
-
-/* a click with its context fits without growing */
-#define NGX_HTTP_REFINE_EVENT_LINE         1024
-
-/* above what the limits add up to when every byte is escaped */
-#define NGX_HTTP_REFINE_EVENT_MAX_LINE     (4 * 1024 * 1024)
 
 #define NGX_HTTP_REFINE_EVENT_MAX_AGENT    512
 
@@ -34,19 +29,8 @@ static uint64_t ngx_http_refine_event_time(ngx_http_refine_event_env_t *env,
 static ngx_int_t ngx_http_refine_event_given_user(
     ngx_http_refine_event_ctx_t *ctx, ngx_str_t *user);
 
-static void ngx_http_refine_event_start(ngx_http_refine_buf_t *b,
-    ngx_str_t *id, ngx_http_refine_event_type_e type, uint64_t timestamp,
-    ngx_http_refine_event_env_t *env, ngx_str_t *user);
-static void ngx_http_refine_event_added(ngx_http_refine_buf_t *b,
-    ngx_http_refine_event_serve_t *serve);
-static ngx_int_t ngx_http_refine_event_finish(ngx_http_refine_buf_t *b,
-    ngx_http_refine_event_env_t *env, ngx_str_t *id,
-    ngx_http_refine_event_t *ev);
 static void ngx_http_refine_event_context(ngx_http_refine_buf_t *b,
     ngx_http_refine_event_env_t *env);
-static ngx_uint_t ngx_http_refine_event_member(ngx_http_refine_buf_t *b,
-    char *key, ngx_str_t *text);
-static ngx_str_t ngx_http_refine_event_cut(ngx_str_t *text, size_t max);
 
 
 const ngx_str_t  ngx_http_refine_event_names[NGX_HTTP_REFINE_EVENT_TYPES] = {
@@ -115,71 +99,6 @@ ngx_http_refine_event_parse(ngx_pool_t *pool, const cJSON *json,
     ev->made = (id.data == made);
 
     return ngx_http_refine_event_finish(&ctx.line, ctx.env, &id, ev);
-}
-
-
-ngx_int_t
-ngx_http_refine_event_serve(ngx_pool_t *pool,
-    ngx_http_refine_event_serve_t *serve, ngx_http_refine_event_env_t *env,
-    ngx_http_refine_event_t *ev)
-{
-    size_t                 size;
-    u_char                 made[NGX_HTTP_REFINE_UUID_LEN];
-    ngx_str_t              id, query;
-    ngx_uint_t             i;
-    ngx_http_refine_buf_t  b;
-
-    id = serve->serve_id;
-
-    if (id.len == 0) {
-        id.data = made;
-        id.len = NGX_HTTP_REFINE_UUID_LEN;
-
-        if (ngx_http_refine_id_uuid7(made, env->now) != NGX_OK) {
-            return NGX_ERROR;
-        }
-    }
-
-    size = NGX_HTTP_REFINE_EVENT_LINE;
-
-    for (i = 0; i < serve->nitems; i++) {
-        size += serve->items[i].len + sizeof("\"\",") - 1;
-    }
-
-    (void) ngx_http_refine_buf_init(&b, pool, size,
-                                    NGX_HTTP_REFINE_EVENT_MAX_LINE);
-
-    ngx_http_refine_event_start(&b, &id, NGX_HTTP_REFINE_ITEMS_SERVED,
-                                env->now, env, &env->user_id);
-
-    query = ngx_http_refine_event_cut(&serve->query,
-                                      NGX_HTTP_REFINE_EVENT_MAX_QUERY);
-
-    (void) ngx_http_refine_event_member(&b, ",\"serveId\":",
-                                        &serve->serve_id);
-    (void) ngx_http_refine_event_member(&b, ",\"surface\":", &serve->surface);
-    (void) ngx_http_refine_event_member(&b, ",\"source\":", &serve->source);
-    (void) ngx_http_refine_event_member(&b, ",\"query\":", &query);
-
-    ngx_http_refine_buf_lit(&b, ",\"itemIds\":[");
-
-    for (i = 0; i < serve->nitems; i++) {
-        if (i) {
-            ngx_http_refine_buf_lit(&b, ",");
-        }
-
-        ngx_http_refine_buf_json(&b, serve->items[i].data,
-                                 serve->items[i].len);
-    }
-
-    ngx_http_refine_buf_lit(&b, "]");
-
-    ngx_http_refine_event_added(&b, serve);
-
-    ev->made = (serve->serve_id.len == 0);
-    ev->type = NGX_HTTP_REFINE_ITEMS_SERVED;
-
-    return ngx_http_refine_event_finish(&b, env, &id, ev);
 }
 
 
@@ -518,7 +437,7 @@ ngx_http_refine_event_given_user(ngx_http_refine_event_ctx_t *ctx,
 }
 
 
-static void
+void
 ngx_http_refine_event_start(ngx_http_refine_buf_t *b, ngx_str_t *id,
     ngx_http_refine_event_type_e type, uint64_t timestamp,
     ngx_http_refine_event_env_t *env, ngx_str_t *user)
@@ -553,40 +472,7 @@ ngx_http_refine_event_start(ngx_http_refine_buf_t *b, ngx_str_t *id,
 }
 
 
-/* what a serve has beside its items */
-
-static void
-ngx_http_refine_event_added(ngx_http_refine_buf_t *b,
-    ngx_http_refine_event_serve_t *serve)
-{
-    ngx_uint_t  n;
-
-    if (serve->total >= 0) {
-        ngx_http_refine_buf_lit(b, ",\"totalResults\":");
-        ngx_http_refine_buf_int(b, serve->total);
-    }
-
-    if (serve->anchor.len == 0 && !serve->truncated) {
-        return;
-    }
-
-    ngx_http_refine_buf_lit(b, ",\"metadata\":{");
-
-    n = ngx_http_refine_event_member(b, "\"anchorId\":", &serve->anchor);
-
-    if (serve->truncated) {
-        if (n) {
-            ngx_http_refine_buf_lit(b, ",");
-        }
-
-        ngx_http_refine_buf_lit(b, "\"truncated\":true");
-    }
-
-    ngx_http_refine_buf_lit(b, "}");
-}
-
-
-static ngx_int_t
+ngx_int_t
 ngx_http_refine_event_finish(ngx_http_refine_buf_t *b,
     ngx_http_refine_event_env_t *env, ngx_str_t *id,
     ngx_http_refine_event_t *ev)
@@ -657,9 +543,7 @@ ngx_http_refine_event_context(ngx_http_refine_buf_t *b,
 }
 
 
-/* appends a member unless it is empty: the number appended */
-
-static ngx_uint_t
+ngx_uint_t
 ngx_http_refine_event_member(ngx_http_refine_buf_t *b, char *key,
     ngx_str_t *text)
 {
@@ -674,9 +558,7 @@ ngx_http_refine_event_member(ngx_http_refine_buf_t *b, char *key,
 }
 
 
-/* no longer than max, and not within a UTF-8 sequence */
-
-static ngx_str_t
+ngx_str_t
 ngx_http_refine_event_cut(ngx_str_t *text, size_t max)
 {
     size_t     len;

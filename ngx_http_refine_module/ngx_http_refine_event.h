@@ -22,6 +22,9 @@
 #define NGX_HTTP_REFINE_EVENT_MAX_ID         256
 #define NGX_HTTP_REFINE_EVENT_MAX_QUERY      1024
 #define NGX_HTTP_REFINE_EVENT_MAX_NAME       64     /* surface, source */
+#define NGX_HTTP_REFINE_EVENT_MAX_TEXT       1024   /* filters and the like */
+#define NGX_HTTP_REFINE_EVENT_MAX_JSON       4096
+#define NGX_HTTP_REFINE_EVENT_MAX_DEPTH      5
 
 
 typedef enum {
@@ -70,7 +73,16 @@ typedef struct {
 } ngx_http_refine_event_error_t;
 
 
-/* a serve seen by a response filter; empty or -1: left out */
+/* filters, sortBy, or a member of metadata, of a serve */
+
+typedef struct {
+    ngx_str_t                      name;        /* a member of metadata */
+    ngx_str_t                      text;        /* empty: left out */
+    unsigned                       json:1;      /* not a string, but JSON */
+} ngx_http_refine_event_extra_t;
+
+
+/* a serve seen by a response filter; empty, NULL or -1: left out */
 
 typedef struct {
     ngx_str_t                      serve_id;
@@ -81,6 +93,12 @@ typedef struct {
     ngx_str_t                     *items;       /* UTF-8, no repeats */
     ngx_uint_t                     nitems;
     int64_t                        total;
+    int64_t                        offset;      /* metadata.offset */
+    ngx_http_refine_event_extra_t *filters;
+    ngx_http_refine_event_extra_t *sort;
+    ngx_http_refine_event_extra_t *metadata;
+    ngx_uint_t                     nmetadata;
+    ngx_uint_t                     left_out;    /* extras over their limits */
     unsigned                       truncated:1; /* metadata.truncated */
 } ngx_http_refine_event_serve_t;
 
@@ -94,10 +112,17 @@ ngx_int_t ngx_http_refine_event_parse(ngx_pool_t *pool, const cJSON *json,
     ngx_http_refine_event_env_t *env, ngx_http_refine_event_t *ev,
     ngx_http_refine_event_error_t *err);
 
-/* the same line for a serve; NGX_OK or NGX_ERROR */
+/* the same line for a serve; adds to serve->left_out; NGX_OK or NGX_ERROR */
 ngx_int_t ngx_http_refine_event_serve(ngx_pool_t *pool,
     ngx_http_refine_event_serve_t *serve, ngx_http_refine_event_env_t *env,
     ngx_http_refine_event_t *ev);
+
+/*
+ * Whether a text can be filters, sortBy or a member of metadata: NGX_OK,
+ * NGX_DECLINED: it is JSON over the limits, NGX_ERROR: no memory.
+ */
+ngx_int_t ngx_http_refine_event_extra_check(ngx_pool_t *pool, ngx_str_t *text,
+    ngx_uint_t member);
 
 /* the eventId within a line; NGX_DECLINED when the line is not one of ours */
 ngx_int_t ngx_http_refine_event_id(ngx_str_t *line, ngx_str_t *id);

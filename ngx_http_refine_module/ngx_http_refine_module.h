@@ -145,9 +145,12 @@ typedef enum {
     NGX_HTTP_REFINE_VALUE_NONE = 0,
     NGX_HTTP_REFINE_VALUE_TEXT,                 /* with variables */
     NGX_HTTP_REFINE_VALUE_ARG,                  /* exactly one $arg_NAME */
-    NGX_HTTP_REFINE_VALUE_JSON                  /* of the response */
+    NGX_HTTP_REFINE_VALUE_JSON,                 /* of the response */
+    NGX_HTTP_REFINE_VALUE_BODY                  /* of the request */
 } ngx_http_refine_value_e;
 
+
+/* behind the last one come the members of metadata */
 
 typedef enum {
     NGX_HTTP_REFINE_SERVE_SURFACE = 0,
@@ -155,32 +158,63 @@ typedef enum {
     NGX_HTTP_REFINE_SERVE_ITEMS,
     NGX_HTTP_REFINE_SERVE_TOTAL,
     NGX_HTTP_REFINE_SERVE_QUERY,
+    NGX_HTTP_REFINE_SERVE_ID,
     NGX_HTTP_REFINE_SERVE_ANCHOR,
+    NGX_HTTP_REFINE_SERVE_OFFSET,
+    NGX_HTTP_REFINE_SERVE_FILTERS,
+    NGX_HTTP_REFINE_SERVE_SORT,
     NGX_HTTP_REFINE_SERVE_VALUES
 } ngx_http_refine_serve_value_e;
+
+
+#define NGX_HTTP_REFINE_SERVE_MAX_METADATA  16
+
+#define NGX_HTTP_REFINE_SERVE_MAX_VALUES                                      \
+    (NGX_HTTP_REFINE_SERVE_VALUES + NGX_HTTP_REFINE_SERVE_MAX_METADATA)
+
+/* a selector that belongs to no value: of the list that a format has */
+#define NGX_HTTP_REFINE_SERVE_LIST          0xff
 
 
 typedef struct {
     ngx_http_refine_value_e        from;
     ngx_http_complex_value_t      *text;        /* TEXT, ARG */
+    ngx_str_t                      name;        /* a member of metadata */
 } ngx_http_refine_value_t;
 
 
+/* the value that a selector belongs to; of two that match, the lower rank */
+
 typedef struct {
-    ngx_http_refine_value_t        values[NGX_HTTP_REFINE_SERVE_VALUES];
+    uint8_t                        value;
+    uint8_t                        rank;
+} ngx_http_refine_selector_t;
+
+
+/* the selectors of all values in one set */
+
+typedef struct {
+    ngx_http_refine_path_set_t    *paths;       /* NULL: none */
+    ngx_http_refine_selector_t     selectors[NGX_HTTP_REFINE_PATH_MAX_SET];
+} ngx_http_refine_selectors_t;
+
+
+typedef struct {
+    ngx_http_refine_value_t       *values;
+    ngx_uint_t                     nvalues;     /* those of metadata, too */
+    ngx_uint_t                     extras;      /* filters, sort, metadata */
 
     /* of the type, for a value that comes to nothing */
     ngx_str_t                      surface;
     ngx_str_t                      source;
 
-    /*
-     * The selectors of all json: values in one set; selectors[i] is the
-     * value that the set's selector i belongs to.
-     */
-    ngx_http_refine_path_set_t    *paths;
-    ngx_uint_t                     selectors[NGX_HTTP_REFINE_SERVE_VALUES];
+    ngx_http_refine_selectors_t    json;
+    ngx_http_refine_selectors_t    body;
 
+    ngx_http_complex_value_t      *condition;   /* NULL: always */
     off_t                          max_length;  /* of a body that is read */
+    ngx_flag_t                     cacheable;
+    ngx_uint_t                     format;      /* a list has to be there */
 } ngx_http_refine_serve_conf_t;
 
 

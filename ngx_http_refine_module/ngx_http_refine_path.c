@@ -178,9 +178,12 @@ ngx_http_refine_path_name(ngx_str_t *rest, ngx_http_refine_path_step_t *step)
 
     for (p = rest->data; p < last && *p != '.' && *p != '['; p++) {
 
-        if (*p <= ' ' || *p == 0x7f || *p == ']' || *p == '"' || *p == '\\') {
-            return "has a space, control character, \"]\", '\"' or \"\\\" in "
-                   "a name; such a name has to be written as [\"name\"]";
+        if (*p <= ' ' || *p == 0x7f || *p == ']' || *p == '"' || *p == '\\'
+            || *p == '|')
+        {
+            return "has a space, control character, \"]\", '\"', \"\\\" or "
+                   "\"|\" in a name; such a name has to be written as "
+                   "[\"name\"]";
         }
     }
 
@@ -201,6 +204,34 @@ ngx_http_refine_path_name(ngx_str_t *rest, ngx_http_refine_path_step_t *step)
     rest->len = last - p;
 
     return NULL;
+}
+
+
+ngx_http_refine_path_t *
+ngx_http_refine_path_list(ngx_pool_t *pool, ngx_http_refine_path_t *path)
+{
+    ngx_uint_t               n;
+    ngx_http_refine_path_t  *list;
+
+    for (n = path->nsteps; n; n--) {
+        if (path->steps[n - 1].kind == NGX_HTTP_REFINE_PATH_ANY) {
+            break;
+        }
+    }
+
+    if (n <= 1) {
+        return NULL;
+    }
+
+    list = ngx_palloc(pool, sizeof(ngx_http_refine_path_t));
+    if (list == NULL) {
+        return NULL;
+    }
+
+    *list = *path;
+    list->nsteps = n - 1;
+
+    return list;
 }
 
 
@@ -226,24 +257,24 @@ ngx_http_refine_path_set(ngx_pool_t *pool, ngx_http_refine_path_t **paths,
 
     for (i = 0; i < n; i++) {
         set->paths[i] = paths[i];
-        set->masks[paths[i]->nsteps].ends |= 1 << i;
+        set->masks[paths[i]->nsteps].ends |= (ngx_uint_t) 1 << i;
 
         for (k = 0; k < paths[i]->nsteps; k++) {
             step = &paths[i]->steps[k];
             masks = &set->masks[k];
 
             if (step->kind == NGX_HTTP_REFINE_PATH_NAME) {
-                masks->names |= 1 << i;
+                masks->names |= (ngx_uint_t) 1 << i;
 
                 /* a byte takes six at most: \u0041 */
 
                 set->max_key = ngx_max(set->max_key, step->name.len * 6);
 
             } else {
-                masks->elements |= 1 << i;
+                masks->elements |= (ngx_uint_t) 1 << i;
 
                 if (step->kind == NGX_HTTP_REFINE_PATH_ANY) {
-                    masks->any |= 1 << i;
+                    masks->any |= (ngx_uint_t) 1 << i;
                 }
             }
         }

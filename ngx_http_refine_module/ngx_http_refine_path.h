@@ -20,7 +20,7 @@
 
 #define NGX_HTTP_REFINE_PATH_MAX_STEPS  16
 #define NGX_HTTP_REFINE_PATH_MAX_NAME   128     /* bytes, unescaped */
-#define NGX_HTTP_REFINE_PATH_MAX_SET    8       /* selectors */
+#define NGX_HTTP_REFINE_PATH_MAX_SET    30      /* selectors */
 
 
 typedef struct ngx_http_refine_path_s      ngx_http_refine_path_t;
@@ -53,8 +53,7 @@ typedef ngx_int_t (*ngx_http_refine_path_handler_pt)(void *data,
 
 typedef struct {
     uint32_t                         index;     /* of the next element */
-    uint8_t                          live;      /* bits of selectors */
-    uint8_t                          array;
+    uint32_t                         live;      /* bits of selectors */
 } ngx_http_refine_path_level_t;
 
 
@@ -71,6 +70,7 @@ typedef struct {
     ngx_int_t                        rc;        /* once done */
     ngx_uint_t                       wanted;    /* by the last key */
     ngx_uint_t                       matched;   /* the scalar at hand */
+    ngx_uint_t                       arrays;    /* bits of levels */
     u_char                           partial;   /* within a token */
     u_char                           too_long;
     u_char                           done;
@@ -82,6 +82,13 @@ typedef struct {
 /* NULL, or a constant text that says what is wrong and what is allowed */
 const char *ngx_http_refine_path_compile(ngx_pool_t *pool, ngx_str_t *text,
     ngx_http_refine_path_t **path);
+
+/*
+ * The selector of the array that the last [] goes through: a.b for a.b[].c.
+ * NULL: it has no [], or that is its first step, or no memory.
+ */
+ngx_http_refine_path_t *ngx_http_refine_path_list(ngx_pool_t *pool,
+    ngx_http_refine_path_t *path);
 
 /*
  * n from 1 to NGX_HTTP_REFINE_PATH_MAX_SET.  The set is never changed, so
@@ -110,6 +117,14 @@ ngx_int_t ngx_http_refine_path_feed(ngx_http_refine_path_match_t *m,
 
 /* NGX_OK when the text was complete, or the search had ended */
 ngx_int_t ngx_http_refine_path_end(ngx_http_refine_path_match_t *m);
+
+/*
+ * For a handler that was called with an object or array: what of it is in the
+ * chunk, from its bracket on, and what follows there.
+ */
+#define ngx_http_refine_path_rest(m, rest)                                    \
+    (rest)->data = (m)->json.pos - 1;                                         \
+    (rest)->len = (m)->json.last - (rest)->data
 
 
 #endif /* _NGX_HTTP_REFINE_PATH_H_INCLUDED_ */

@@ -39,7 +39,7 @@ ngx_http_refine_path_init(ngx_http_refine_path_match_t *m,
     m->handler = handler;
     m->data = data;
 
-    m->wanted = (1 << set->n) - 1;
+    m->wanted = ((ngx_uint_t) 1 << set->n) - 1;
 }
 
 
@@ -148,7 +148,13 @@ ngx_http_refine_path_open(ngx_http_refine_path_match_t *m,
     level = &m->levels[depth + 1];
     level->live = wanted;
     level->index = 0;
-    level->array = (kind == NGX_HTTP_REFINE_JSON_ARRAY);
+
+    if (kind == NGX_HTTP_REFINE_JSON_ARRAY) {
+        m->arrays |= (ngx_uint_t) 1 << (depth + 1);
+
+    } else {
+        m->arrays &= ~((ngx_uint_t) 1 << (depth + 1));
+    }
 
     return NGX_OK;
 }
@@ -162,11 +168,11 @@ ngx_http_refine_path_wanted(ngx_http_refine_path_match_t *m, ngx_uint_t depth)
     ngx_uint_t                     i, mask, rest;
     ngx_http_refine_path_level_t  *level;
 
-    level = &m->levels[depth];
-
-    if (!level->array) {
+    if (!(m->arrays & (ngx_uint_t) 1 << depth)) {
         return m->wanted;
     }
+
+    level = &m->levels[depth];
 
     mask = level->live & m->set->masks[depth - 1].any;
     rest = level->live & ~mask;
@@ -175,7 +181,7 @@ ngx_http_refine_path_wanted(ngx_http_refine_path_match_t *m, ngx_uint_t depth)
         if ((rest & 1)
             && m->set->paths[i]->steps[depth - 1].index == level->index)
         {
-            mask |= 1 << i;
+            mask |= (ngx_uint_t) 1 << i;
         }
     }
 
@@ -225,7 +231,7 @@ ngx_http_refine_path_key(ngx_http_refine_path_match_t *m)
         if ((live & 1) && name->len == key.text.len
             && ngx_memcmp(name->data, key.text.data, name->len) == 0)
         {
-            m->wanted |= 1 << i;
+            m->wanted |= (ngx_uint_t) 1 << i;
         }
     }
 
@@ -234,7 +240,7 @@ ngx_http_refine_path_key(ngx_http_refine_path_match_t *m)
         m->partial = 0;
     }
 
-    m->levels[step + 1].live &= ~m->wanted;
+    m->levels[step + 1].live &= ~(uint32_t) m->wanted;
 
     return NGX_OK;
 }
@@ -245,11 +251,13 @@ ngx_http_refine_path_key(ngx_http_refine_path_match_t *m)
 static void
 ngx_http_refine_path_leave(ngx_http_refine_path_match_t *m)
 {
-    ngx_http_refine_path_level_t  *level;
+    ngx_uint_t  depth;
 
-    level = &m->levels[m->json.depth];
+    depth = m->json.depth;
 
-    if (m->json.depth && !level->array && level->live == 0) {
+    if (depth && !(m->arrays & (ngx_uint_t) 1 << depth)
+        && m->levels[depth].live == 0)
+    {
         ngx_http_refine_json_leave(&m->json);
     }
 }

@@ -191,6 +191,16 @@ const ngx_http_refine_metric_t  ngx_http_refine_metrics[] = {
       "Responses of which not all items were logged.",
       ngx_http_refine_metric_counter, NGX_HTTP_REFINE_SERVES_CUT, NULL, 1, 0 },
 
+    { "refine_serves_left_out_total", "counter",
+      "Filters, sorts and metadata of serves left out: over their limits.",
+      ngx_http_refine_metric_counter, NGX_HTTP_REFINE_SERVES_LEFT_OUT,
+      NULL, 1, 0 },
+
+    { "refine_serves_body_unread_total", "counter",
+      "Responses logged without what body: selectors read of the request.",
+      ngx_http_refine_metric_counter, NGX_HTTP_REFINE_SERVES_BODY,
+      NULL, 1, 0 },
+
     { "refine_serves_not_utf8_total", "counter",
       "Values of serves left out because they are not text.",
       ngx_http_refine_metric_counter, NGX_HTTP_REFINE_SERVES_NOT_UTF8,

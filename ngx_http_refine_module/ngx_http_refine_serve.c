@@ -8,6 +8,8 @@
 
 static ngx_int_t ngx_http_refine_serve_consent(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_counter_e *reason);
+static ngx_uint_t ngx_http_refine_serve_wanted(ngx_http_request_t *r,
+    ngx_http_complex_value_t *condition);
 static ngx_int_t ngx_http_refine_serve_expose(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_refine_serve_listed(ngx_str_t *list,
     ngx_str_t *name);
@@ -27,6 +29,13 @@ ngx_http_refine_serve_test(ngx_http_request_t *r,
 {
     if (!conf->catalog->enabled) {
         *reason = NGX_HTTP_REFINE_SKIPPED_DISABLED;
+        return NGX_DECLINED;
+    }
+
+    if (conf->serve->condition
+        && !ngx_http_refine_serve_wanted(r, conf->serve->condition))
+    {
+        *reason = NGX_HTTP_REFINE_SKIPPED_CONDITION;
         return NGX_DECLINED;
     }
 
@@ -62,7 +71,7 @@ ngx_http_refine_serve_test(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    if (ngx_http_refine_response_cacheable(r)) {
+    if (!conf->serve->cacheable && ngx_http_refine_response_cacheable(r)) {
         *reason = NGX_HTTP_REFINE_SKIPPED_CACHEABLE;
         return NGX_DECLINED;
     }
@@ -99,6 +108,22 @@ ngx_http_refine_serve_consent(ngx_http_request_t *r,
     default:
         return NGX_OK;
     }
+}
+
+
+/* as everywhere in nginx: empty and "0" are false */
+
+static ngx_uint_t
+ngx_http_refine_serve_wanted(ngx_http_request_t *r,
+    ngx_http_complex_value_t *condition)
+{
+    ngx_str_t  value;
+
+    if (ngx_http_complex_value(r, condition, &value) != NGX_OK) {
+        return 0;
+    }
+
+    return value.len && (value.len != 1 || value.data[0] != '0');
 }
 
 
@@ -407,6 +432,7 @@ ngx_http_refine_serve_log(ngx_http_request_t *r,
     ngx_http_refine_event_serve_t *serve)
 {
     ngx_int_t                     rc;
+    ngx_uint_t                    i;
     ngx_http_refine_event_t       event;
     ngx_http_refine_event_env_t   env;
 
@@ -442,6 +468,10 @@ ngx_http_refine_serve_log(ngx_http_request_t *r,
 
     if (serve->truncated) {
         ngx_http_refine_serve_count(catalog, NGX_HTTP_REFINE_SERVES_CUT);
+    }
+
+    for (i = 0; i < serve->left_out; i++) {
+        ngx_http_refine_serve_count(catalog, NGX_HTTP_REFINE_SERVES_LEFT_OUT);
     }
 }
 

@@ -268,6 +268,8 @@ ngx_http_refine_tap_finish(ngx_http_request_t *r, ngx_http_refine_tap_t *tap)
     if (rc != NGX_OK) {
         ngx_http_refine_tap_drop(tap, (rc == NGX_DECLINED)
                                       ? NGX_HTTP_REFINE_SKIPPED_NOT_JSON
+                                      : (rc == NGX_ABORT)
+                                      ? NGX_HTTP_REFINE_SKIPPED_NOT_SEARCH
                                       : NGX_HTTP_REFINE_SKIPPED_INTERNAL);
         return;
     }

@@ -9,6 +9,7 @@
 #define _NGX_HTTP_REFINE_TAP_VALUE_H_INCLUDED_
 
 
+#include "ngx_http_refine_capture.h"
 #include "ngx_http_refine_module.h"
 #include "ngx_http_refine_set.h"
 
@@ -22,15 +23,23 @@ typedef struct {
     u_char                         *pos;        /* free memory for ids */
     u_char                         *end;
     size_t                          bytes;      /* of all ids */
-    ngx_uint_t                      found;      /* bits of values */
+    ngx_http_refine_event_extra_t  *extras;     /* NULL: none */
+    ngx_http_refine_capture_t      *captures;   /* NULL: none so far */
     unsigned                        failed:1;   /* no memory */
+    unsigned                        list:1;     /* as the format has it */
+
+    /* of what was found, and 1; 0: nothing */
+    uint8_t                         ranks[NGX_HTTP_REFINE_SERVE_MAX_VALUES];
     ngx_http_refine_event_serve_t   serve;
     ngx_http_refine_set_t           items;
     ngx_http_refine_path_match_t    match;
 } ngx_http_refine_tap_value_t;
 
 
-/* the location has a serve and a catalog; memory is the request's */
+/*
+ * The location has a serve and a catalog; memory is the request's.  The body of
+ * the request is read here, so that the header must not have been sent.
+ */
 void ngx_http_refine_tap_value_init(ngx_http_refine_tap_value_t *values,
     ngx_http_request_t *r, ngx_http_refine_loc_conf_t *conf);
 
@@ -43,7 +52,8 @@ ngx_int_t ngx_http_refine_tap_value_feed(ngx_http_refine_tap_value_t *values,
 
 /*
  * The body has ended: completes values->serve, but for its id, which is the
- * caller's.  NGX_DECLINED and NGX_ERROR as above.
+ * caller's.  NGX_DECLINED and NGX_ERROR as above; NGX_ABORT: it is not what
+ * the format promises.
  */
 ngx_int_t ngx_http_refine_tap_value_finish(ngx_http_refine_tap_value_t *values,
     ngx_http_request_t *r);

@@ -77,7 +77,7 @@ conf_good('an if below refine_serve and refine_collect',
 
 sub serve { "$shop refine shop; server { location /x { refine_serve $_[0]; } }" }
 
-my $json = 'variables or json:PATH';
+my $json = 'variables, json:PATH or body:PATH';
 my $name = "1 to 64 bytes without control characters, $json";
 my %allowed = (
     surface => $name,
@@ -103,7 +103,7 @@ for ([surface => 'x' x 65], [surface => "a\tb"], [source => 'x' x 65],
      [items => 'sku_1'], [items => '$arg_i'], [total => '-1'],
      [total => '9007199254740992'], [total => '9' x 30],
      [total => '1.5'], [total => 'x'], [query => 'x' x 1025],
-     [anchor => 'x' x 257], [query => 'body:q'], [surface => 'body:a.b'])
+     [anchor => 'x' x 257], [items => 'body:items[]'])
 {
     my ($name, $value) = @$_;
 
@@ -147,13 +147,14 @@ for ('searches', 'off x=y', 'Search', 'surface=a') {
              . 'recommendations, items, or off alone');
 }
 
-for ('id=json:serveId', 'offset=$arg_o', 'filters=json:f', 'sort=$arg_s',
-     'metadata.a=b', 'format=algolia', 'if=$arg_x', 'cacheable=on',
-     'max_length', 'surface', 'Surface=a', 'x=y', '=', 'surfaces=a')
+for ('id=json:serveId', 'max_length', 'surface', 'Surface=a', 'x=y', '=',
+     'surfaces=a', 'metadata=a', 'format', 'if', 'cacheable', 'offset')
 {
     conf_bad("refine_serve search $_", serve("search '$_'"),
              qq{unknown parameter "$_" of "refine_serve", allowed: surface=, }
-             . 'source=, items=, total=, query=, anchor= and max_length=');
+             . 'source=, items=, total=, query=, anchor=, offset=, filters=, '
+             . 'sort=, metadata.NAME=, format=, if=, cacheable= and '
+             . 'max_length=');
 }
 
 conf_bad('a parameter twice', serve('search query=a query=b'),

@@ -55,7 +55,7 @@ sub reply_raw {
 }
 
 
-# the head of the last request for NAME that the upstream got
+# the last request for NAME that the upstream got
 
 sub asked {
     my ($name) = @_;

@@ -6,10 +6,12 @@ upstream.py SOCKET FOLDER
 GET /NAME?step=N&delay=MS&cut=N sends FOLDER/NAME as it is: status line,
 headers and body, N bytes at a time with MS milliseconds in between, and only
 the first N bytes with cut.  GET /big?mb=N sends a JSON text of N megabytes.
-The head of the last request for NAME is left in FOLDER/NAME.request.
+The last request for NAME is left in FOLDER/NAME.request, with the body if it
+has a Content-Length.
 """
 
 import os
+import re
 import socket
 import sys
 import threading
@@ -17,14 +19,21 @@ import time
 from urllib.parse import parse_qs, urlsplit
 
 
-def read_head(conn):
+def read_request(conn):
     data = b""
+    length = None
 
-    while b"\r\n\r\n" not in data:
+    while length is None or len(data) < length:
         more = conn.recv(65536)
         if not more:
             break
         data += more
+
+        head = data.find(b"\r\n\r\n")
+        if length is None and head >= 0:
+            found = re.search(rb"\r\ncontent-length: *(\d+)", data[:head],
+                              re.IGNORECASE)
+            length = head + 4 + (int(found.group(1)) if found else 0)
 
     return data
 
@@ -50,7 +59,7 @@ def big(conn, megabytes):
 
 def serve(conn, folder):
     with conn:
-        head = read_head(conn)
+        head = read_request(conn)
         if not head:
             return
 

@@ -226,6 +226,7 @@ fill_serve(ngx_http_refine_event_serve_t *serve)
     serve->items = serve_items;
     serve->nitems = 3;
     serve->total = 42;
+    serve->offset = -1;
     serve->truncated = 1;
 }
 
@@ -277,6 +278,7 @@ test_serve(void **state)
 
     memset(&serve, 0, sizeof(serve));
     serve.total = -1;
+    serve.offset = -1;
     assert_int_equal(ngx_http_refine_event_serve(pool, &serve, &env, &ev),
                      NGX_OK);
     read_line();
