@@ -239,15 +239,19 @@ ngx_http_refine_queue_destroy(ngx_http_refine_queue_t *queue)
 {
     ngx_queue_t  *q;
 
-    if (!ngx_exiting && ngx_http_refine_queue_ready(queue)) {
+    if (ngx_http_refine_queue_ready(queue)) {
 
-        /* a fast exit: it is written at once, and no answer is awaited */
+        /* counters, and all at a fast exit: written, and no answer awaited */
 
         ngx_http_refine_queue_store_deltas(queue);
-        ngx_http_refine_queue_flush_handler(&queue->flush);
+
+        if (!ngx_exiting) {
+            ngx_http_refine_queue_flush_handler(&queue->flush);
+        }
 
         ngx_event_process_posted((ngx_cycle_t *) ngx_cycle,
-                                 &ngx_posted_events);
+                                 ngx_exiting ? &ngx_posted_next_events
+                                             : &ngx_posted_events);
     }
 
     queue->closing = 1;
@@ -391,28 +395,28 @@ ngx_http_refine_queue_changed(void *data, ngx_uint_t up)
 
 /*
  * A worker that exits waits for the timer while there is a Redis to which the
- * rest can go, but not for ever: it may refuse everything.
+ * rest can go, but not for ever: it may refuse everything.  It never waits for
+ * counters, which are written when the queue is destroyed.
  */
 
 void
 ngx_http_refine_queue_arm(ngx_http_refine_queue_t *queue)
 {
+    ngx_uint_t  rest;
+
     if (queue->closing) {
         return;
     }
 
-    queue->timer.cancelable = !ngx_http_refine_redis_ready(queue->redis)
+    rest = !ngx_queue_empty(&queue->kept)
+           || !ngx_queue_empty(&queue->returned)
+           || !ngx_queue_empty(&queue->later);
+
+    queue->timer.cancelable = !rest
+                              || !ngx_http_refine_redis_ready(queue->redis)
                               || ngx_http_refine_queue_late(queue);
 
-    if (queue->timer.timer_set) {
-        return;
-    }
-
-    if (queue->counted
-        || !ngx_queue_empty(&queue->kept)
-        || !ngx_queue_empty(&queue->returned)
-        || !ngx_queue_empty(&queue->later))
-    {
+    if (!queue->timer.timer_set && (rest || queue->counted)) {
         ngx_add_timer(&queue->timer, NGX_HTTP_REFINE_QUEUE_TICK);
     }
 }

@@ -177,3 +177,35 @@ redis_resume();
 wait_for(sub { my @pids = worker_pids(); @pids && !grep { $old{$_} } @pids },
          'gone', 20);
 wait_for(sub { (post('/c', $CLICK) // {})->{status} == 204 }, 'new ones work');
+
+
+
+=== TEST 6: nobody waits for counters, and they are not lost
+--- catalog
+    flush_interval 1h;
+--- config
+    location = /c { refine_collect; }
+--- request
+GET /c
+--- error_code: 405
+--- check
+sub gone {
+    my ($what) = @_;
+    my %old = map { $_ => 1 } worker_pids();
+    my $start = Time::HiRes::time();
+    kill 'HUP', nginx_pid();
+    wait_for(sub { !grep { $old{$_} } worker_pids() }, $what);
+    return Time::HiRes::time() - $start;
+}
+my $key = 'refine:{' . catalog() . '}:stats';
+get('/c') for 1 .. 99;
+gone('gone');
+wait_for(sub { (stats()->{'rejected:method'} // 0) == 100 }, 'all are counted');
+
+# Redis refuses them again and again
+
+redis('DEL', $key);
+redis('SET', $key, 'x');
+get('/c') for 1 .. 20;
+cmp_ok(gone('gone all the same'), '<', 4.5, 'without waiting for them');
+redis('DEL', $key);

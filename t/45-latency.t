@@ -37,7 +37,9 @@ redis_pause();
 print {$socket} "POST /c HTTP/1.1\r\nHost: localhost\r\nContent-Length: "
     . length($CLICK) . "\r\n\r\n$CLICK";
 $socket->flush;
-Time::HiRes::sleep(1.2);
+is(get('/c')->{status}, 405, 'nginx has read what came before');
+my $start = Time::HiRes::time();
+wait_for(sub { Time::HiRes::time() > $start + 1.2 }, 'more than a second');
 redis_resume();
 like(scalar CORE::readline($socket), qr/204/, 'stored late');
 
@@ -78,3 +80,22 @@ wait_for(sub { my $s = decode_json(get('/s')->{body})->{catalogs}{shop};
                !$s->{stale} && $s->{rejected}{unavailable} == 1 },
          'counted as refused');
 is(latency()->{store}{count}, 0, 'what was not answered has no time');
+
+
+
+=== TEST 3: no calls to Redis when there is nothing to count
+--- catalog
+    flush_interval 1h;
+--- config
+    location = /s { refine_status; }
+    location = /c { refine_collect; }
+--- request
+GET /c
+--- error_code: 405
+--- check
+sub calls { redis('INFO', 'commandstats') =~ /evalsha:calls=(\d+)/ ? $1 : 0 }
+wait_for(sub { (stats()->{'rejected:method'} // 0) == 1 },
+         'counted without being asked');
+my ($n, $start) = (calls(), Time::HiRes::time());
+wait_for(sub { Time::HiRes::time() > $start + 2.5 }, 'more than two ticks');
+is(calls(), $n, 'none');
