@@ -376,6 +376,8 @@ ngx_http_refine_queue_changed(void *data, ngx_uint_t up)
         /* before anything is claimed again */
         ngx_http_refine_queue_replay(queue);
 
+        ngx_http_refine_queue_durable_read(queue, 1);
+
         queue->refused = 0;
 
         ngx_http_refine_queue_flush_handler(&queue->flush);

@@ -213,6 +213,12 @@ void ngx_http_refine_queue_metrics_forget(ngx_http_refine_queue_t *queue,
 const char *ngx_http_refine_queue_state(ngx_http_refine_queue_t *queue);
 
 /*
+ * 1: Redis has an append-only file and evicts none of the queue's keys; 0: it
+ * may lose what it has acknowledged; -1: it was not asked yet, or did not say.
+ */
+ngx_int_t ngx_http_refine_queue_durable(ngx_http_refine_queue_t *queue);
+
+/*
  * Whether something waits to be stored or answered: a worker must not exit, but
  * after some seconds of waiting nothing holds it any more.
  */

@@ -121,6 +121,9 @@ ngx_http_refine_queue_metrics_call(ngx_http_refine_queue_t *queue)
 
     queue->metrics_call = call;
 
+    /* its answers come first */
+    ngx_http_refine_queue_durable_read(queue, 0);
+
     ngx_http_refine_call_send(call);
 
     return NGX_OK;

@@ -105,6 +105,16 @@ typedef struct {
 } ngx_http_refine_level_t;
 
 
+/* what Redis' settings promise, as last read */
+
+typedef struct {
+    ngx_msec_t                        read_at;
+    ngx_int_t                         aof;        /* 1, 0, -1: unknown */
+    ngx_uint_t                        loses;      /* why, bits; logged */
+    unsigned                          known:1;
+} ngx_http_refine_durable_t;
+
+
 struct ngx_http_refine_queue_s {
     ngx_pool_t                       *pool;
     ngx_log_t                        *log;
@@ -142,6 +152,7 @@ struct ngx_http_refine_queue_s {
     ngx_msec_t                        refused_at;
     ngx_http_refine_level_t           size;       /* max_queue_size */
     ngx_http_refine_level_t           bytes;      /* max_queue_bytes */
+    ngx_http_refine_durable_t         durable;
 
     int64_t                           deltas[NGX_HTTP_REFINE_COUNTER_MAX];
     ngx_msec_t                        counted_at;
@@ -237,6 +248,13 @@ void ngx_http_refine_queue_levels(ngx_http_refine_queue_t *queue);
 /* after a store: n is in the queue now; refused: some were, by this limit */
 void ngx_http_refine_queue_level(ngx_http_refine_queue_t *queue,
     ngx_http_refine_level_t *level, int64_t n, ngx_uint_t refused);
+
+
+/* queue_durable.c */
+
+/* asks a Redis that is up; unless "now", not more often than every 10 s */
+void ngx_http_refine_queue_durable_read(ngx_http_refine_queue_t *queue,
+    ngx_uint_t now);
 
 
 /* queue_done.c */

@@ -189,6 +189,9 @@ ngx_http_refine_report_state(ngx_http_refine_report_row_t *row)
     row->redis = catalog->store ? ngx_http_refine_queue_state(catalog->store)
                                 : "unknown";
 
+    row->durable = catalog->store
+                   ? ngx_http_refine_queue_durable(catalog->store) : -1;
+
     ngx_http_refine_shared_state(catalog->zone, &row->state);
 
     switch (row->state.state) {

@@ -22,6 +22,7 @@ typedef struct {
     ngx_http_refine_metrics_t        metrics;
     ngx_http_refine_shared_state_t   state;
     const char                      *redis;     /* its state */
+    ngx_int_t                        durable;   /* 1, 0, -1: unknown */
     const char                      *refine;    /* the same of delivery */
     unsigned                         waiting:1;
 } ngx_http_refine_report_row_t;

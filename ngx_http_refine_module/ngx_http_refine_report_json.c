@@ -105,6 +105,15 @@ ngx_http_refine_report_catalog(ngx_http_refine_buf_t *b,
     ngx_http_refine_report_histogram(b, m, NGX_HTTP_REFINE_POST_MS_1);
     ngx_http_refine_buf_lit(b, "},\"redis\":{\"state\":");
     ngx_http_refine_report_text(b, row->redis);
+    ngx_http_refine_buf_lit(b, ",\"durable\":");
+
+    if (row->durable == -1) {
+        ngx_http_refine_buf_lit(b, "null");
+
+    } else {
+        ngx_http_refine_report_flag(b, row->durable);
+    }
+
     ngx_http_refine_buf_lit(b, "},\"refine\":");
     ngx_http_refine_report_circuit(b, row);
     ngx_http_refine_buf_lit(b, ",\"paused\":");

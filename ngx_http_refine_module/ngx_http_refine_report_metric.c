@@ -32,6 +32,8 @@ static void ngx_http_refine_metric_other(ngx_http_refine_writer_t *w,
     const ngx_http_refine_metric_t *metric, ngx_http_refine_report_row_t *row);
 static void ngx_http_refine_metric_up(ngx_http_refine_writer_t *w,
     const ngx_http_refine_metric_t *metric, ngx_http_refine_report_row_t *row);
+static void ngx_http_refine_metric_durable(ngx_http_refine_writer_t *w,
+    const ngx_http_refine_metric_t *metric, ngx_http_refine_report_row_t *row);
 static void ngx_http_refine_metric_state(ngx_http_refine_writer_t *w,
     const ngx_http_refine_metric_t *metric, ngx_http_refine_report_row_t *row);
 static void ngx_http_refine_metric_status(ngx_http_refine_writer_t *w,
@@ -75,6 +77,10 @@ const ngx_http_refine_metric_t  ngx_http_refine_metrics[] = {
       "1 for the state of this worker's connection to Redis, else 0.",
       ngx_http_refine_metric_state, ngx_http_refine_metric_in(redis),
       ngx_http_refine_metric_of_redis, 0, 0 },
+
+    { "refine_redis_durable", "gauge",
+      "1 if Redis has an append-only file and does not evict, else 0.",
+      ngx_http_refine_metric_durable, 0, NULL, 0, 0 },
 
     { "refine_delivery_up", "gauge",
       "1 while Refine takes events; absent until it has answered.",
@@ -413,6 +419,16 @@ ngx_http_refine_metric_up(ngx_http_refine_writer_t *w,
     if (ngx_strcmp(state, "unknown") != 0) {
         ngx_http_refine_metric_sample(w, metric, row,
                                       ngx_strcmp(state, "up") == 0);
+    }
+}
+
+
+static void
+ngx_http_refine_metric_durable(ngx_http_refine_writer_t *w,
+    const ngx_http_refine_metric_t *metric, ngx_http_refine_report_row_t *row)
+{
+    if (row->durable != -1) {
+        ngx_http_refine_metric_sample(w, metric, row, row->durable);
     }
 }
 

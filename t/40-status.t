@@ -56,7 +56,7 @@ is_deeply($m->{events}, $zero->(qw(items_served click view add_to_cart
 is($m->{serves}{logged}, 0);
 is($m->{serves}{skipped}{cacheable}, 0);
 is($m->{serves}{skipped}{serve_buffer}, 0);
-is_deeply($m->{redis}, { state => 'up' });
+is_deeply($m->{redis}, { state => 'up', durable => JSON::PP::false });
 is($m->{refine}{state}, 'unknown', 'nothing was sent yet');
 is($m->{refine}{lastStatus}, 0);
 is_deeply($m->{refine}{rate},

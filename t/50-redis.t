@@ -19,7 +19,7 @@ our $number = 0;
 
 sub try_one { post('/refine/collect', encode_json(click('t' . ++$number)))->{status} }
 
-sub trouble { log_lines(qr/\[(?:warn|error)\] .*refine: /) }
+sub trouble { log_lines(qr/\[(?:warn|error)\] .*refine: (?!.* may lose)/) }
 
 sub back { wait_for(sub { try_one() == 204 }, 'back without a reload', 15) }
 

@@ -35,6 +35,26 @@ sub wrapped {
            . " \r\n";
 }
 
+sub durable {
+    my ($value) = get('/s')->{body} =~ /"durable":(\w+)/;
+
+    return $value;
+}
+
+# how it answers after the worker has connected anew
+
+sub again {
+    my (%rules) = @_;
+
+    peer_set(%rules, store => { close => 1 });
+    peer_forget();
+    is(try_one(), 503, 'the connection is lost');
+    peer_set(%rules);
+    back();
+    wait_for(sub { peer_seen('info') >= 2 }, 'asked');
+    return;
+}
+
 sub back { wait_for(sub { try_one() == 204 }, 'back', 15) }
 
 run_tests();
@@ -341,3 +361,62 @@ wait_for(sub { peer_seen('ack') == 5 }, 'tried until it is done', 30);
 Time::HiRes::sleep(0.3);
 is(scalar(peer_seen('ack')), 5, 'and no more');
 is(scalar(() = mock()), 1, 'sent once');
+
+
+
+=== TEST 13: INFO: what says nothing of the settings is no reason for anything
+--- peer
+    flush_interval 1h;
+--- config eval: $::CONFIG
+--- request
+GET /t
+--- error_code: 204
+--- check
+my %reply = (
+    'no string' => ":1\r\n",
+    'nothing' => "\$-1\r\n",
+    'an error' => "-ERR unknown command 'INFO'\r\n",
+    'forbidden' => "-NOPERM this user has no permissions to run the 'info' "
+                   . "command\r\n",
+    'an array' => rows("+aof_enabled:0\r\n", "+maxmemory_policy:allkeys-x\r\n"),
+    'empty' => bulk(''),
+    'the end of it' => bulk('aof_enabled:'),
+    'without a line' => bulk("\n" x 15 . ':' x 15),
+    'NUL' => bulk("\0aof_enabled:0\r\nmaxmemory_policy:allkeys-lru"),
+    'another word' => bulk("xaof_enabled:0\r\nxmaxmemory_policy:allkeys-lru"),
+    'only half of it' => bulk("aof_enabled:1\r\n"),
+);
+for my $name (sort keys %reply) {
+    again(info => $reply{$name});
+    is(durable(), 'null', $name);
+    is(try_one(), 204, "$name: stored");
+}
+is(scalar(log_lines(qr/may lose events|answered with an error/)), 0);
+peer_set(map { $_ => { close => 1 } } qw(store info));
+try_one();
+wait_for(sub { peer_seen('info') >= 3 }, 'tried again');
+peer_set();
+back();
+is(scalar(log_lines(qr/may lose events/)), 0, 'a lost connection is no setting');
+
+
+
+=== TEST 14: INFO: half of it is enough to tell; a text that is no policy
+--- peer_says eval
+{ info => main::bulk("# Persistence\r\naof_enabled:0\r\n") }
+--- peer
+    flush_interval 1h;
+--- config eval: $::CONFIG
+--- request
+GET /t
+--- error_code: 204
+--- check
+back();
+is(durable(), 'false');
+again(info => bulk("aof_enabled:1\r\nmaxmemory_policy:allkeys-\x1b[31m\xff"
+                   . 'x' x 300 . "\r\n"));
+is(durable(), 'false');
+is(scalar(log_lines(qr/may lose events: maxmemory-policy is allkeys-\?\[/)), 1);
+is(scalar(log_lines(qr/\x1b|\xff|x{100}/)), 0, 'nothing raw, and it is cut');
+again(info => bulk("aof_enabled:1\r\nmaxmemory_policy:noeviction"));
+is(durable(), 'true');
