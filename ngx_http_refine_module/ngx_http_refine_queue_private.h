@@ -235,8 +235,15 @@ void ngx_http_refine_queue_hold_handler(ngx_event_t *ev);
 void ngx_http_refine_queue_store_deltas(ngx_http_refine_queue_t *queue);
 void ngx_http_refine_queue_store_destroy(ngx_http_refine_queue_t *queue);
 
-/* moves the counters into the call, as its last arguments; their number */
+/*
+ * queue_delta.c: what this worker has counted and not yet told to Redis.  It
+ * goes as the last arguments of a call, which takes it along; when the call has
+ * failed it is to be counted again.
+ */
+
+/* how many arguments it makes */
 ngx_uint_t ngx_http_refine_queue_deltas(ngx_http_refine_queue_t *queue);
+
 void ngx_http_refine_queue_deltas_take(ngx_http_refine_call_t *call);
 void ngx_http_refine_queue_deltas_undo(ngx_http_refine_call_t *call);
 
