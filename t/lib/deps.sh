@@ -9,7 +9,9 @@ build="build-essential nginx nginx-dev libhiredis-dev libcjson-dev zlib1g-dev"
 demo="$build redis-server python3 curl openssl"
 test="$demo clang libcmocka-dev perl libtest-base-perl libtest-longstring-perl
       libtext-diff-perl libipc-run-perl liblist-moreutils-perl liburi-perl
-      libwww-perl libfilter-perl procps"
+      libwww-perl libhttp-date-perl libfilter-perl procps
+      libnginx-mod-http-lua libnginx-mod-http-js libnginx-mod-http-subs-filter
+      libnginx-mod-http-headers-more-filter libnginx-mod-http-brotli-filter"
 bench="$demo wrk libnginx-mod-http-lua lua-nginx-redis lua-cjson"
 
 case "${1:-build}" in

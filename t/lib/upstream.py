@@ -6,10 +6,11 @@ upstream.py SOCKET FOLDER
 GET /NAME?step=N&delay=MS&cut=N sends FOLDER/NAME as it is: status line,
 headers and body, N bytes at a time with MS milliseconds in between, and only
 the first N bytes with cut.  GET /big?mb=N sends a JSON text of N megabytes.
-The last request for NAME is left in FOLDER/NAME.request, with the body if it
-has a Content-Length.
+The last request for NAME is left in FOLDER/NAME.request, with its body.  /echo
+answers with the request itself, head and body, as JSON.
 """
 
+import json
 import os
 import re
 import socket
@@ -23,7 +24,8 @@ def read_request(conn):
     data = b""
     length = None
 
-    while length is None or len(data) < length:
+    while (not data.endswith(b"\r\n0\r\n\r\n") if length == -1
+           else length is None or len(data) < length):
         more = conn.recv(65536)
         if not more:
             break
@@ -35,7 +37,30 @@ def read_request(conn):
                               re.IGNORECASE)
             length = head + 4 + (int(found.group(1)) if found else 0)
 
+            if re.search(rb"\r\ntransfer-encoding:", data[:head],
+                         re.IGNORECASE):
+                length = -1
+
     return data
+
+
+def echo(conn, data):
+    head, _, body = data.partition(b"\r\n\r\n")
+
+    if b"\r\ntransfer-encoding:" in head.lower():
+        parts, rest = b"", body
+        while rest:
+            size, _, rest = rest.partition(b"\r\n")
+            parts += rest[:int(size, 16)]
+            rest = rest[int(size, 16) + 2:]
+        body = parts
+
+    text = json.dumps({"results": [{"productId": "echo"}],
+                       "head": head.decode("latin-1"),
+                       "body": body.decode("latin-1")}).encode()
+    conn.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+                 b"Connection: close\r\nContent-Length: %d\r\n\r\n"
+                 % len(text) + text)
 
 
 def big(conn, megabytes):
@@ -73,6 +98,10 @@ def serve(conn, folder):
 
         if url.path.endswith("/big"):
             big(conn, args.get("mb", 1))
+            return
+
+        if url.path.endswith("/echo"):
+            echo(conn, head)
             return
 
         with open(name, "rb") as file:
