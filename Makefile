@@ -24,10 +24,18 @@ pure := buf address inflate skip json json_check id cookie origin counter set \
 pure_o = $(pure:%=$(OBJS)/unit/ngx_http_refine_%.o) $(OBJS)/unit/ngx_stub.o
 units := $(patsubst t/unit/%.c,$(OBJS)/unit/%,$(wildcard t/unit/test_*.c))
 
+# the fuzz targets, and what they are linked with beside that
+fuzzers := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
+fuzzed := $(pure) beacon beacon_gzip
+fuzzed_o = $(fuzzed:%=$(OBJS)/fuzz/ngx_http_refine_%.o) $(OBJS)/fuzz/ngx_stub.o
+FUZZ_SECONDS ?= 60
+FUZZ ?= $(fuzzers)
+
 TESTS ?= t
 prove = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(TESTS)
 
-.PHONY: all help deps build demo test unit check asan clang bench install clean
+.PHONY: all help deps build demo test unit fuzz check asan clang bench install \
+        clean
 
 all: build
 
@@ -38,6 +46,8 @@ help:
 	@echo 'make test        install what is missing, build, run every test'
 	@echo 'make deps        install what the build needs'
 	@echo 'make unit        the C tests'
+	@echo 'make fuzz        fuzz the parsers, FUZZ_SECONDS=60 each (FUZZ=NAMES: only'
+	@echo '                 these of t/fuzz)'
 	@echo 'make check       levels, style, docs'
 	@echo 'make clang       build with clang'
 	@echo 'make asan        the .t files under ASan and UBSan'
@@ -83,6 +93,7 @@ demo:
 test:
 	@t/lib/deps.sh test
 	@$(MAKE) -s build clang check unit asan
+	@$(MAKE) -s fuzz FUZZ_SECONDS=1
 	$(prove)
 
 unit: $(units)
@@ -108,6 +119,30 @@ $(OBJS)/unit/pure.a: $(pure_o)
 
 $(OBJS)/unit/test_%: t/unit/test_%.c $(wildcard t/unit/*.h) $(OBJS)/unit/pure.a
 	$(unit_cc) -o $@ $< $(OBJS)/unit/pure.a -lcmocka -lcjson -lcrypto -lz -lm
+
+# libFuzzer is clang's
+
+fuzz_cc = $(alone_cc) $(sanitize) -fsanitize=fuzzer-no-link
+
+fuzz:
+	@t/lib/deps.sh fuzz
+	@$(MAKE) -s $(OBJS)/Makefile
+	@$(MAKE) -s CC=clang $(FUZZ:%=$(OBJS)/fuzz/%)
+	t/fuzz/run $(OBJS)/fuzz $(FUZZ_SECONDS) $(FUZZ)
+
+$(OBJS)/fuzz/%.o: $(src)/%.c $(sources) | $(OBJS)/Makefile
+	@mkdir -p $(OBJS)/fuzz
+	$(fuzz_cc) -c -o $@ $<
+
+$(OBJS)/fuzz/ngx_stub.o: t/unit/ngx_stub.c t/unit/ngx_stub.h | $(OBJS)/Makefile
+	@mkdir -p $(OBJS)/fuzz
+	$(fuzz_cc) -c -o $@ $<
+
+$(OBJS)/fuzz/all.a: $(fuzzed_o)
+	rm -f $@; ar rc $@ $(fuzzed_o)
+
+$(OBJS)/fuzz/%: t/fuzz/%.c $(wildcard t/fuzz/*.h) $(OBJS)/fuzz/all.a
+	$(fuzz_cc) -fsanitize=fuzzer -o $@ $< $(OBJS)/fuzz/all.a -lcjson -lz -lm
 
 check:
 	@t/check.pl

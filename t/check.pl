@@ -240,7 +240,7 @@ sub check_config {
 }
 
 
-for my $file (glob("$src/*.[ch]"), glob('t/unit/*.[ch] t/bench/*.c')) {
+for my $file (glob("$src/*.[ch]"), glob('t/unit/*.[ch] t/fuzz/*.[ch] t/bench/*.c')) {
     my $text = slurp($file);
     check_style($file, $text);
     check_levels($file, $text) if $file =~ /^\Q$src\E/;

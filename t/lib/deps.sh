@@ -1,13 +1,14 @@
 #!/bin/sh
 #
 # Installs what is missing from the distribution's packages.
-# usage: deps.sh build|demo|test|bench
+# usage: deps.sh build|demo|test|fuzz|bench
 
 set -eu
 
 build="build-essential nginx nginx-dev libhiredis-dev libcjson-dev zlib1g-dev"
 demo="$build redis-server python3 curl openssl"
-test="$demo clang libcmocka-dev perl libtest-base-perl libtest-longstring-perl
+fuzz="$build clang libclang-rt-dev"
+test="$demo clang libclang-rt-dev libcmocka-dev perl libtest-base-perl libtest-longstring-perl
       libtext-diff-perl libipc-run-perl liblist-moreutils-perl liburi-perl
       libwww-perl libhttp-date-perl libfilter-perl procps
       libnginx-mod-http-lua libnginx-mod-http-js libnginx-mod-http-subs-filter
@@ -18,8 +19,9 @@ case "${1:-build}" in
     build) wanted=$build ;;
     demo)  wanted=$demo ;;
     test)  wanted=$test ;;
+    fuzz)  wanted=$fuzz ;;
     bench) wanted=$bench ;;
-    *)     echo "usage: $0 build|demo|test|bench" >&2; exit 2 ;;
+    *)     echo "usage: $0 build|demo|test|fuzz|bench" >&2; exit 2 ;;
 esac
 
 as_root() {
