@@ -34,8 +34,8 @@ FUZZ ?= $(fuzzers)
 TESTS ?= t
 prove = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(TESTS)
 
-.PHONY: all help deps build demo test unit fuzz check asan clang bench install \
-        clean
+.PHONY: all help deps build demo test unit fuzz check asan build_asan clang \
+        chaos bench install clean
 
 all: build
 
@@ -51,6 +51,8 @@ help:
 	@echo 'make check       levels, style, docs'
 	@echo 'make clang       build with clang'
 	@echo 'make asan        the .t files under ASan and UBSan'
+	@echo 'make chaos       break everything around it for CHAOS_SECONDS=60'
+	@echo '                 (CHAOS_SEED= to repeat a run, CHAOS_ASAN=1 under ASan)'
 	@echo 'make bench       measure against peers (a few minutes)'
 	@echo 'make install     copy the module to PREFIX=$(PREFIX)'
 	@echo 'make clean       remove objs'
@@ -95,6 +97,7 @@ test:
 	@$(MAKE) -s build clang check unit asan
 	@$(MAKE) -s fuzz FUZZ_SECONDS=1
 	$(prove)
+	NGX=$(NGX) OBJS=$(OBJS) t/chaos/chaos.py
 
 unit: $(units)
 	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
@@ -150,14 +153,25 @@ check:
 clang:
 	@$(MAKE) -s build CC=clang OBJS=$(OBJS)/clang
 
-asan:
+build_asan:
 	@$(MAKE) -s build OBJS=$(OBJS)/asan CFLAGS="$(sanitize)" \
 	    LDFLAGS="-fsanitize=address,undefined"
+
+asan: build_asan
 	TEST_NGINX_LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) \
 	    $$($(CC) -print-file-name=libubsan.so)" \
 	ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 \
 	TEST_NGINX_LOAD_MODULES=$$PWD/$(OBJS)/asan/ngx_http_refine_module.so \
 	    $(prove)
+
+chaos:
+	@t/lib/deps.sh demo
+ifeq ($(CHAOS_ASAN),1)
+	@$(MAKE) -s build_asan
+else
+	@$(MAKE) -s build
+endif
+	NGX=$(NGX) OBJS=$(OBJS) t/chaos/chaos.py
 
 bench:
 	@t/lib/deps.sh bench

@@ -37,12 +37,17 @@ the mock itself:
   POST /_mock/dns                   {name: [address...]}: what names resolve to,
                                     "silence": no reply, "failure": SERVFAIL
 
+With --log FILE nothing is kept: for each request a line is appended to FILE,
+before the answer: when it came, the seconds until the answer, the status (0:
+none), and eventId:digest of each event.
+
 usage: mock_refine.py [--key KEY] [--cert FILE --cert-key FILE [--tls 1.2|1.3]]
-                      (unix:PATH | HOST:PORT | [HOST]:PORT | dns:HOST:PORT)...
+                      [--log FILE] (unix:PATH | HOST:PORT | [HOST]:PORT | dns:HOST:PORT)...
 A PORT of 0 is chosen freely; each address is printed when it listens.
 """
 
 import argparse
+import hashlib
 import itertools
 import json
 import math
@@ -76,6 +81,19 @@ TYPES = {
     "purchase": {"orderId": str, "value": NUMBER, "currency": str,
                  "items": list},
 }
+
+
+# what the module adds to an event, or may replace
+ADDED = {"eventId", "receivedAt", "visitorId", "sessionId", "userId", "context"}
+
+
+def event_digest(event):
+    """Short, and the same for whatever a client and Refine see the same in."""
+    text = json.dumps({name: value for name, value in event.items()
+                       if name not in ADDED and
+                       (name, event["type"]) != ("timestamp", "items_served")},
+                      sort_keys=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def event_error(event):
@@ -128,6 +146,21 @@ def envelope_error(headers, data):
         if error:
             return 422, error
     return None
+
+
+def remember(request, delay=0):
+    if OPTIONS.log is None:
+        with LOCK:
+            REQUESTS.append(request)
+        return
+    try:
+        events = ["%s:%s" % (event["eventId"], event_digest(event))
+                  for event in request["body"]["events"]]
+    except (KeyError, TypeError, AttributeError):
+        events = ["?:?"]
+    line = "%.3f %s %d %s\n" % (request["time"], delay, request["status"],
+                               " ".join(events))
+    os.write(OPTIONS.log, line.encode())
 
 
 def rule_for(path, catalog, text):
@@ -276,10 +309,9 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return True
         self.close_connection = True
-        with LOCK:
-            REQUESTS.append({
-                "catalog": rule.get("catalog"), "status": rule["status"],
-                "path": self.path, "time": time.time(), "body": None})
+        remember({
+            "catalog": rule.get("catalog"), "status": rule["status"],
+            "path": self.path, "time": time.time(), "body": None})
         self.error(rule["status"], "early")
         time.sleep(rule.get("delay", 0))
         return True
@@ -312,15 +344,15 @@ class Handler(BaseHTTPRequestHandler):
             status = 429 if over else status
         if rule.get("drop") or rule.get("hang") or "raw" in rule:
             status = 0
-        with LOCK:
-            REQUESTS.append({
-                "catalog": catalog, "status": status, "path": self.path,
-                "time": time.time(), "connection": self.number,
-                "server": str(self.server.server_address[0]),
-                "window": window,
-                "resumed": getattr(self.connection, "session_reused", None),
-                "headers": dict(self.headers.items()), "raw": text,
-                "body": data, "error": error[1] if error else None})
+        remember({
+            "catalog": catalog, "status": status, "path": self.path,
+            "time": time.time(), "connection": self.number,
+            "server": str(self.server.server_address[0]),
+            "window": window,
+            "resumed": getattr(self.connection, "session_reused", None),
+            "headers": dict(self.headers.items()), "raw": text,
+            "body": data, "error": error[1] if error else None},
+            rule.get("delay", 0))
         if rule.get("delay"):
             time.sleep(rule["delay"])
         if rule.get("hang"):
@@ -441,6 +473,8 @@ if __name__ == "__main__":
     PARSER.add_argument("--cert")
     PARSER.add_argument("--cert-key")
     PARSER.add_argument("--tls", choices=("1.2", "1.3"))
+    PARSER.add_argument("--log", type=lambda path: os.open(
+        path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644))
     PARSER.add_argument("addresses", nargs="+")
     OPTIONS = PARSER.parse_args()
     # whoever started it writes nothing: the end of its pipe ends the mock

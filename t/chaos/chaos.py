@@ -1,0 +1,290 @@
+#!/usr/bin/python3
+"""Breaks everything around the module, while events arrive, and counts them.
+
+Real clients send unique events through nginx to a real Redis and a mock of
+Refine.  The seed says which fault happens when.  At the end all faults are
+undone; then each event that was answered 2xx must have reached Refine, or be a
+dead letter.
+
+environment: CHAOS_SECONDS (60), CHAOS_SEED (chosen and printed), CHAOS_RATE
+(events a second, 600), CHAOS_FAULTS (only those whose name has one of these
+words in it), CHAOS_ASAN=1 (the module of "make asan"), CHAOS_KEEP=1 (keeps the
+logs of a good run, too)
+"""
+
+import http.client
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
+
+import faults  # noqa: E402
+import oracle  # noqa: E402
+import servers  # noqa: E402
+
+DIR = os.path.join(servers.OBJS, "chaos", str(os.getpid()))
+SECONDS = int(os.environ.get("CHAOS_SECONDS", "60"))
+SEED = os.environ.get("CHAOS_SEED") or str(random.randrange(10**9))
+RATE = int(os.environ.get("CHAOS_RATE", "600"))
+CLIENTS = 3
+SECONDS_TO_PASS = 10
+SECONDS_WITHOUT_PROGRESS = 30
+ERRORS = (OSError, http.client.HTTPException, ValueError, KeyError)
+
+
+class World:
+    """All that runs, and what was done to it."""
+
+    def __init__(self):
+        self.dir = DIR
+        self.oracle = oracle.Oracle(DIR)
+        self.violation = self.oracle.violation
+        self.ended = threading.Event()
+        self.windows = []       # when repeats are to be expected
+        self.counts = {}
+        self.forgotten = set()
+        self.accepted = 0       # by a Redis that has forgotten it
+        self.scrapes = self.stale = 0
+        self.memory = 0
+        self.clients = []
+        self.refine = servers.Refine(DIR)
+        self.redis = servers.Redis(DIR, 0)
+        self.redis.start()
+        self.relay = servers.Relay(DIR, self.redis.path)
+        self.refine.start()
+        self.nginx = servers.Nginx(DIR, self.relay.path, self.refine)
+        self.nginx.start()
+        self.begin = time.monotonic()
+
+    def say(self, text):
+        sys.stdout.write("%6.1f  %s\n" % (time.monotonic() - self.begin, text))
+        sys.stdout.flush()
+
+    def load(self):
+        for number in range(CLIENTS):
+            self.clients.append(subprocess.Popen(
+                [sys.executable, os.path.join(HERE, "client.py"),
+                 str(self.nginx.port), str(number), SEED,
+                 str(RATE / CLIENTS), "8",
+                 os.path.join(DIR, "client%d.log" % number)],
+                stdin=subprocess.PIPE))
+
+    def unload(self):
+        for client in self.clients:
+            client.stdin.close()
+        for client in self.clients:
+            if client.wait(60):
+                self.violation("a client has failed")
+
+    def resume(self):
+        """Once Redis is there; faults of other lanes may be in the way."""
+        try:
+            return self.nginx.control("resume") == 200
+        except ERRORS:
+            return False
+
+    def forget(self):
+        """Notes what Redis holds, for it will be gone."""
+        for stream in ("events", "dead"):
+            for line in self.redis.lines(stream):
+                self.forgotten.add(line.split('"eventId":"')[1].split('"')[0])
+        self.accepted += int(self.redis.call(
+            "HGET", servers.KEY + "stats", "accepted") or 0)
+
+    def scrape(self):
+        """The law, the memory, again and again."""
+        while not self.ended.wait(0.25):
+            try:
+                status = self.nginx.status()
+            except ERRORS:
+                continue
+            if status["stale"]:
+                self.stale += 1
+            else:
+                self.scrapes += 1
+                if not oracle.law(status):
+                    self.violation("the law is broken: %s" % status)
+            try:
+                for pid in self.nginx.workers():
+                    with open("/proc/%d/statm" % pid) as statm:
+                        pages = int(statm.read().split()[1])
+                    self.memory = max(self.memory, pages * 4096)
+            except ERRORS:
+                continue
+
+    def run(self, row):
+        _, fault, seed = row
+        run = fault.run(self, random.Random(seed))
+        begin = time.time()
+        self.say("%s ..." % fault.name)
+        try:
+            next(run)
+            time.sleep(max(begin + fault.seconds - time.time(), 0))
+            next(run, None)
+        except Exception as error:
+            self.violation("%s: %s" % (fault.name, error))
+            traceback.print_exc()
+        self.say("... %s" % fault.name)
+        if fault.repeats:
+            self.windows.append((begin, time.time()))
+        self.counts[fault.name] = self.counts.get(fault.name, 0) + 1
+
+    def run_all(self, rows):
+        """A thread a lane; what is alone waits for all, and all for it."""
+        locks = {lane: threading.Lock() for lane in faults.LANES}
+
+        def lane(name, mine):
+            for row in mine:
+                time.sleep(max(self.begin + row[0] - time.monotonic(), 0))
+                wanted = faults.LANES if name == "alone" else (name,)
+                for one in wanted:
+                    locks[one].acquire()
+                self.run(row)
+                for one in wanted:
+                    locks[one].release()
+
+        threads = [threading.Thread(target=lane, args=(name, [
+            row for row in rows if row[1].lane == name]))
+            for name in (*faults.LANES, "alone")]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        time.sleep(max(self.begin + SECONDS - time.monotonic(), 0))
+
+    def quiet(self):
+        """Nothing is broken any more: all must arrive, and a fresh event soon.
+        """
+        self.relay.order("pass")
+        self.refine.usual()
+        self.refine.resolve(["127.0.0.1"])
+        servers.wait_for("resume", self.resume)
+        begin = time.monotonic()
+        backlog = self.redis.call("XLEN", servers.KEY + "events")
+        client = self.fresh()
+        try:
+            servers.wait_for("the fresh event", lambda: client in
+                             self.tail(), SECONDS_TO_PASS)
+            self.oracle.figures["a fresh event took"] = "%.1f s" % (
+                time.monotonic() - begin)
+        except TimeoutError as error:
+            self.violation(str(error))
+        left, progress = backlog, time.monotonic()
+        while left and time.monotonic() < progress + SECONDS_WITHOUT_PROGRESS:
+            time.sleep(0.1)
+            now = self.redis.call("XLEN", servers.KEY + "events")
+            if now < left:
+                left, progress = now, time.monotonic()
+        self.oracle.figures["drained at the end"] = "%d events in %.1f s" % (
+            backlog, time.monotonic() - begin)
+        if left:
+            self.violation("%d events stay in the queue" % left)
+
+    def fresh(self):
+        """A last event, as the clients send them; returns its id."""
+        sys.argv = [""]
+        from client import Client
+        log = os.open(os.path.join(DIR, "client-last.log"),
+                      os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        one = Client(self.nginx.port, "last", SEED, 1, log)
+        servers.wait_for("an answer to the fresh event", one.send)
+        with open(os.path.join(DIR, "client-last.log")) as lines:
+            return lines.read().split("S ")[-1].split()[1].split(":")[0]
+
+    def tail(self):
+        with open(self.refine.log, "rb") as log:
+            log.seek(max(os.path.getsize(self.refine.log) - 1000000, 0))
+            return log.read().decode(errors="replace").replace(":", " ")
+
+    def judge(self):
+        judge = self.oracle
+        judge.read_clients()
+        judge.list("answers that no fault excuses", judge.odd)
+        judge.read_refine(self.refine.log)
+        dead = judge.read_dead(self.redis.lines("dead"))
+        judge.check_lost(dead, self.forgotten)
+        judge.check_duplicates(self.windows)
+        status = servers.wait_for("status", lambda: (
+            lambda one: not one["stale"] and one)(self.nginx.status()))
+        judge.check_counters(status, self.accepted, dead)
+        judge.check_log(self.nginx.log, os.path.join(DIR, "stderr"),
+                        self.nginx.killed)
+        judge.figures["scrapes, stale ones"] = "%d, %d" % (self.scrapes,
+                                                           self.stale)
+        if self.scrapes < SECONDS / 4:
+            self.violation("only %d scrapes" % self.scrapes)
+        if not judge.acknowledged:
+            self.violation("not one event was acknowledged")
+        judge.figures["largest worker"] = "%d MB" % (self.memory >> 20)
+        if self.memory >> 20 > oracle.MB_OF_A_WORKER and not servers.ASAN:
+            self.violation("a worker had %d MB" % (self.memory >> 20))
+
+
+def stop(grace):
+    """Ends all children, adopted ones too."""
+    pids = servers.children(os.getpid())
+    while pids:
+        for pid in pids:
+            servers.send_signal(pid, signal.SIGCONT)
+            servers.send_signal(pid, signal.SIGTERM if grace > 0
+                                else signal.SIGKILL)
+        end = time.monotonic() + grace
+        while time.monotonic() < end and any(map(servers.alive, pids)):
+            time.sleep(0.05)
+        grace = 0
+        pids = [pid for pid in servers.children(os.getpid())
+                if servers.alive(pid)]
+
+
+def main():
+    words = os.environ.get("CHAOS_FAULTS", "").split()
+    faults.FAULTS[:] = [one for one in faults.FAULTS if not words or any(
+        word in one.name for word in words)]
+    rows = faults.plan(SEED, SECONDS)
+    print("chaos: %d s, %d faults, CHAOS_SEED=%s" % (SECONDS, len(rows), SEED),
+          flush=True)
+    servers.adopt_orphans()
+    os.makedirs(DIR)
+    # a terminated run ends what it started
+    signal.signal(signal.SIGTERM, lambda *args: sys.exit(1))
+    world = None
+    try:
+        world = World()
+        scraper = threading.Thread(target=world.scrape, daemon=True)
+        scraper.start()
+        world.load()
+        world.run_all(rows)
+        world.unload()
+        world.say("quiet")
+        world.quiet()
+        world.ended.set()
+        scraper.join()
+        world.judge()
+    finally:
+        stop(10)
+    for name, value in world.oracle.figures.items():
+        print("  %-42s %s" % (name, value))
+    print("  faults: " + ", ".join("%s %d" % (one.name, world.counts.get(
+        one.name, 0)) for one in faults.FAULTS))
+    for text in world.oracle.violations[:20]:
+        print("VIOLATION: " + text)
+    if world.oracle.violations:
+        print("chaos: FAILED, CHAOS_SEED=%s CHAOS_SECONDS=%d; logs: %s"
+              % (SEED, SECONDS, DIR))
+        return 1
+    if not os.environ.get("CHAOS_KEEP"):
+        shutil.rmtree(DIR)
+    print("chaos: ok, CHAOS_SEED=%s" % SEED)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,337 @@
+"""The servers of the chaos test: Redis with a relay before it, Refine, nginx."""
+
+import ctypes
+import http.client
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+NGINX = os.environ.get("NGX") or shutil.which("nginx") or "/usr/sbin/nginx"
+ASAN = os.environ.get("CHAOS_ASAN") == "1"
+OBJS = os.path.join(ROOT, os.environ.get("OBJS", "objs"))
+MODULE = os.environ.get("CHAOS_MODULE") or os.path.join(
+    OBJS, "asan" if ASAN else "", "ngx_http_refine_module.so")
+CATALOG = "cat_chaos"
+KEY = "refine:{%s}:" % CATALOG
+NAME = "refine.test"
+WORKERS = 4
+SECONDS_TO_WAIT = 30
+
+
+def adopt_orphans():
+    """What nginx leaves behind becomes our child, not init's."""
+    ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def wait_for(what, condition, seconds=SECONDS_TO_WAIT):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            value = condition()
+        except (OSError, http.client.HTTPException, ValueError, RedisError):
+            value = None
+        if value:
+            return value
+        time.sleep(0.02)
+    raise TimeoutError("waited %d s in vain for %s" % (seconds, what))
+
+
+def send_signal(pid, number):
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        pass
+
+
+def alive(pid):
+    """Whether a process runs; one of ours that has ended is reaped."""
+    try:
+        if os.waitpid(pid, os.WNOHANG)[0] == pid:
+            return False
+    except ChildProcessError:
+        pass
+    try:
+        with open("/proc/%d/stat" % pid) as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def children(parent):
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open("/proc/%s/stat" % name) as stat:
+                    fields = stat.read().rsplit(")", 1)[1].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(fields[1]) == parent and fields[0] != "Z":
+                found.append(int(name))
+    return found
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=10)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+class RedisError(Exception):
+    pass
+
+
+class Redis:
+    """A redis-server, and a connection of our own that goes past the relay."""
+
+    def __init__(self, directory, number):
+        self.dir = os.path.join(directory, "redis%d" % number)
+        self.path = os.path.join(directory, "redis%d.sock" % number)
+        self.log = os.path.join(directory, "redis%d.log" % number)
+        self.port = free_port()
+        self.process = None
+        self.file = None
+
+    def start(self, *options, wait=True):
+        os.makedirs(self.dir, exist_ok=True)
+        self.process = subprocess.Popen(
+            ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port),
+             "--unixsocket", self.path, "--dir", self.dir, "--logfile",
+             self.log, "--save", "", "--appendonly", "yes", "--appendfsync",
+             "always", "--repl-diskless-sync-delay", "0", *options],
+            stdout=subprocess.DEVNULL)
+        if wait:
+            wait_for("redis", lambda: self.call("PING") == "PONG")
+
+    def call(self, *args):
+        try:
+            if self.file is None:
+                sock = socket.socket(socket.AF_UNIX)
+                sock.settimeout(10)
+                sock.connect(self.path)
+                self.file = sock.makefile("rwb")
+            self.file.write(b"*%d\r\n" % len(args))
+            for arg in args:
+                data = str(arg).encode()
+                self.file.write(b"$%d\r\n%s\r\n" % (len(data), data))
+            self.file.flush()
+            return self.reply()
+        except OSError:
+            self.file = None
+            raise
+
+    def reply(self):
+        line = self.file.readline()
+        if not line.endswith(b"\r\n"):
+            raise OSError("redis has closed the connection")
+        kind, text = line[:1], line[1:-2].decode()
+        if kind == b"-":
+            raise RedisError(text)
+        if kind == b"+":
+            return text
+        if kind == b":":
+            return int(text)
+        if kind == b"$":
+            return None if text == "-1" else \
+                self.file.read(int(text) + 2)[:-2].decode()
+        return None if text == "-1" else \
+            [self.reply() for _ in range(int(text))]
+
+    def lines(self, stream):
+        """The events of a stream, each as its line of JSON."""
+        first, found = "-", []
+        while rows := self.call("XRANGE", KEY + stream, first, "+",
+                                "COUNT", 1000):
+            found += [fields[fields.index("e") + 1] for _, fields in rows]
+            first = "(" + rows[-1][0]
+        return found
+
+    def info(self, section, name):
+        found = re.search(r"^%s:(.*?)\r?$" % name, self.call("INFO", section),
+                          re.M)
+        return found and found.group(1)
+
+    def signal(self, number):
+        send_signal(self.process.pid, number)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+        self.file = None
+
+    def erase(self):
+        shutil.rmtree(self.dir)
+
+
+class Relay:
+    def __init__(self, directory, target):
+        self.path = os.path.join(directory, "relay.sock")
+        self.process = subprocess.Popen(
+            [sys.executable, os.path.join(HERE, "relay.py"), self.path,
+             target], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process.stdout.readline()
+
+    def order(self, *words):
+        self.process.stdin.write(" ".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+        if self.process.stdout.readline() != "done\n":
+            raise OSError("the relay has ended")
+
+
+class Refine:
+    """The mock by TLS, and a second one that does nothing but resolve."""
+
+    def __init__(self, directory):
+        self.dir = directory
+        self.log = os.path.join(directory, "refine.log")
+        self.control = os.path.join(directory, "refine.sock")
+        self.dns_control = os.path.join(directory, "dns.sock")
+        self.port = free_port()
+        self.process = None
+        for name in ("good", "bad"):
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes",
+                 "-subj", "/CN=" + NAME, "-addext", "subjectAltName=DNS:"
+                 + NAME, "-days", "3650", "-keyout", self.file(name, "key"),
+                 "-out", self.file(name, "crt")],
+                check=True, capture_output=True)
+        self.resolver, address = self.run("unix:" + self.dns_control,
+                                          "dns:127.0.0.1:0", lines=2)
+        self.dns_port = int(address.rsplit(":", 1)[1])
+        self.resolve(["127.0.0.1"])
+
+    def file(self, name, kind):
+        return os.path.join(self.dir, "%s.%s" % (name, kind))
+
+    @staticmethod
+    def run(*args, lines):
+        process = subprocess.Popen(
+            [sys.executable, os.path.join(ROOT, "t/lib/mock_refine.py"),
+             *args], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(lines):
+            line = process.stdout.readline()
+            if not line:
+                raise OSError("the mock has ended")
+        return process, line.strip()
+
+    def start(self, certificate="good"):
+        self.process = self.run(
+            "--key", "chaos-key", "--log", self.log,
+            "--cert", self.file(certificate, "crt"),
+            "--cert-key", self.file(certificate, "key"),
+            "unix:" + self.control, "127.0.0.1:%d" % self.port, lines=2)[0]
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def post(self, path, what, control=None):
+        connection = UnixConnection(control or self.control)
+        connection.request("POST", path, json.dumps(what))
+        status = connection.getresponse().status
+        connection.close()
+        if status != 200:
+            raise OSError("the mock answered %d" % status)
+
+    def set(self, **rule):
+        self.post("/_mock/set", rule)
+
+    def usual(self):
+        self.post("/_mock/reset", {})
+
+    def resolve(self, addresses):
+        self.post("/_mock/dns", {NAME: addresses}, self.dns_control)
+
+
+class Nginx:
+    def __init__(self, directory, redis, refine):
+        self.dir = directory
+        self.port = free_port()
+        self.log = os.path.join(directory, "error.log")
+        self.conf = os.path.join(directory, "nginx.conf")
+        self.pid_file = os.path.join(directory, "nginx.pid")
+        self.stderr = open(os.path.join(directory, "stderr"), "ab")
+        self.killed = set()
+        with open(os.path.join(HERE, "nginx.conf")) as text:
+            conf = text.read()
+        for name, value in {
+                "USER": "user root;" if os.geteuid() == 0 else "",
+                "MODULE": MODULE, "DIR": directory, "WORKERS": WORKERS,
+                "PORT": self.port, "SHOP": free_port(), "CATALOG": CATALOG, "REDIS": redis,
+                "DNS": refine.dns_port, "CERTIFICATE":
+                refine.file("good", "crt"), "REFINE":
+                "%s:%d" % (NAME, refine.port)}.items():
+            conf = conf.replace("@%s@" % name, str(value))
+        with open(self.conf, "w") as out:
+            out.write(conf)
+        with open(os.path.join(directory, "refine.key"), "w") as out:
+            out.write("chaos-key\n")
+        os.chmod(os.path.join(directory, "refine.key"), 0o600)
+
+    def start(self):
+        env = dict(os.environ)
+        if ASAN:
+            env["LD_PRELOAD"] = " ".join(subprocess.run(
+                [os.environ.get("CC", "cc"), "-print-file-name=" + name],
+                check=True, capture_output=True, text=True).stdout.strip()
+                for name in ("libasan.so", "libubsan.so"))
+            env["ASAN_OPTIONS"] = "detect_leaks=0:detect_odr_violation=0"
+        subprocess.run([NGINX, "-p", self.dir, "-e", self.log, "-c", self.conf],
+                       env=env, stderr=self.stderr, check=True)
+        self.wait()
+
+    def wait(self):
+        wait_for("nginx", lambda: self.master() and
+                 len(children(self.master())) >= WORKERS and self.status())
+
+    def master(self):
+        with open(self.pid_file) as text:
+            return int(text.read())
+
+    def workers(self):
+        return children(self.master())
+
+    def kill(self, pid):
+        self.killed.add(pid)
+        send_signal(pid, signal.SIGKILL)
+
+    def gone(self, pids, seconds):
+        wait_for("the end of nginx %s" % pids,
+                 lambda: not [pid for pid in pids if alive(pid)], seconds)
+
+    def request(self, method, path, body=None, headers=()):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port,
+                                                timeout=10)
+        try:
+            connection.request(method, path, body, dict(headers))
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def status(self):
+        return json.loads(self.request("GET", "/refine/status")[1])[
+            "catalogs"]["shop"]
+
+    def control(self, action):
+        return self.request("POST", "/refine/control?action=" + action, None,
+                            {"X-Refine-Control": "1"})[0]
