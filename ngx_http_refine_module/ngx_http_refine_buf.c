@@ -20,7 +20,6 @@
 static u_char *ngx_http_refine_buf_clean(u_char *dst, const u_char *p,
     const u_char *last);
 static size_t ngx_http_refine_buf_escape(u_char *dst, u_char c);
-static size_t ngx_http_refine_buf_utf8(const u_char *p, size_t len);
 static size_t ngx_http_refine_buf_point(u_char *text, size_t len);
 
 
@@ -338,12 +337,11 @@ ngx_http_refine_buf_escape(u_char *dst, u_char c)
 
 
 /*
- * The length of the UTF-8 sequence of two to four bytes at p, or 0.  The
- * second byte's range depends on the first: no overlong forms, no surrogates,
- * nothing above U+10FFFF (Unicode, table 3-7).
+ * The second byte's range depends on the first: no overlong forms, no
+ * surrogates, nothing above U+10FFFF (Unicode, table 3-7).
  */
 
-static size_t
+size_t
 ngx_http_refine_buf_utf8(const u_char *p, size_t len)
 {
     u_char  c, low, high;

@@ -26,6 +26,8 @@ static ngx_int_t ngx_http_refine_event_head(ngx_http_refine_event_ctx_t *ctx,
     ngx_str_t *id);
 static uint64_t ngx_http_refine_event_time(ngx_http_refine_event_env_t *env,
     const cJSON *value);
+static void ngx_http_refine_event_given(ngx_http_refine_event_ctx_t *ctx,
+    ngx_uint_t field, ngx_str_t *text);
 static ngx_int_t ngx_http_refine_event_given_user(
     ngx_http_refine_event_ctx_t *ctx, ngx_str_t *user);
 
@@ -97,6 +99,13 @@ ngx_http_refine_event_parse(ngx_pool_t *pool, const cJSON *json,
 
     ev->type = ctx.type;
     ev->made = (id.data == made);
+
+    if (ctx.type == NGX_HTTP_REFINE_ITEMS_SERVED) {
+        ngx_http_refine_event_given(&ctx, NGX_HTTP_REFINE_FIELD_SURFACE,
+                                    &ev->surface);
+        ngx_http_refine_event_given(&ctx, NGX_HTTP_REFINE_FIELD_SOURCE,
+                                    &ev->source);
+    }
 
     return ngx_http_refine_event_finish(&ctx.line, ctx.env, &id, ev);
 }
@@ -406,6 +415,17 @@ ngx_http_refine_event_time(ngx_http_refine_event_env_t *env,
     }
 
     return env->now;
+}
+
+
+/* the text of a field that has been checked */
+
+static void
+ngx_http_refine_event_given(ngx_http_refine_event_ctx_t *ctx,
+    ngx_uint_t field, ngx_str_t *text)
+{
+    text->data = (u_char *) ctx->values[field]->valuestring;
+    text->len = ngx_strlen(text->data);
 }
 
 

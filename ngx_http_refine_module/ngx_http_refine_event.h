@@ -60,6 +60,8 @@ typedef struct {
     ngx_http_refine_event_type_e   type;
     ngx_str_t                      id;          /* points into line */
     ngx_str_t                      line;
+    ngx_str_t                      surface;     /* of items_served only, */
+    ngx_str_t                      source;      /* points into json or serve */
     unsigned                       made:1;      /* the id is new: made here */
 } ngx_http_refine_event_t;
 

@@ -96,6 +96,8 @@ ngx_http_refine_event_serve(ngx_pool_t *pool,
 
     ev->made = (serve->serve_id.len == 0);
     ev->type = NGX_HTTP_REFINE_ITEMS_SERVED;
+    ev->surface = serve->surface;
+    ev->source = serve->source;
 
     return ngx_http_refine_event_finish(&b, env, &id, ev);
 }

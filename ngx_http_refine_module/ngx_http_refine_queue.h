@@ -18,6 +18,7 @@
 #include "ngx_http_refine_counter.h"
 #include "ngx_http_refine_event.h"
 #include "ngx_http_refine_redis.h"
+#include "ngx_http_refine_surface.h"
 
 
 typedef struct ngx_http_refine_queue_s   ngx_http_refine_queue_t;
@@ -89,6 +90,7 @@ typedef struct {
     int64_t                        bytes;
     int64_t                        oldest_age;      /* ms, 0 when empty */
     int64_t                        counters[NGX_HTTP_REFINE_COUNTER_MAX];
+    ngx_http_refine_surfaces_t     surfaces;
     ngx_str_t                      first_id;        /* oldest entry, or "" */
     ngx_str_t                      last_id;         /* last one ever added */
     unsigned                       paused:1;

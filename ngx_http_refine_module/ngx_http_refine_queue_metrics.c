@@ -24,6 +24,8 @@ static ngx_int_t ngx_http_refine_queue_metrics_parse(
     ngx_http_refine_queue_t *queue, redisReply *reply);
 static void ngx_http_refine_queue_metrics_field(ngx_http_refine_metrics_t *m,
     redisReply *name, redisReply *value);
+static void ngx_http_refine_queue_metrics_counter(
+    ngx_http_refine_metrics_t *m, redisReply *name, int64_t n);
 static void ngx_http_refine_queue_metrics_id(ngx_str_t *id, u_char *dst,
     redisReply *reply);
 
@@ -290,8 +292,10 @@ ngx_http_refine_queue_metrics_field(ngx_http_refine_metrics_t *m,
         return;
     }
 
-    if (ngx_strncmp(name->str, "dropped:", 8) == 0) {
-        m->dropped += n;
+    if (ngx_strncmp(name->str, "served:", 7) == 0) {
+        ngx_http_refine_surface_add(&m->surfaces, (u_char *) name->str + 7,
+                                    name->len - 7, n);
+        return;
     }
 
     for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
@@ -303,6 +307,21 @@ ngx_http_refine_queue_metrics_field(ngx_http_refine_metrics_t *m,
             *(int64_t *) ((u_char *) m + fields[i].offset) = n;
             return;
         }
+    }
+
+    ngx_http_refine_queue_metrics_counter(m, name, n);
+}
+
+
+static void
+ngx_http_refine_queue_metrics_counter(ngx_http_refine_metrics_t *m,
+    redisReply *name, int64_t n)
+{
+    ngx_uint_t        i;
+    const ngx_str_t  *field;
+
+    if (ngx_strncmp(name->str, "dropped:", 8) == 0) {
+        m->dropped += n;
     }
 
     for (i = 0; i < NGX_HTTP_REFINE_COUNTER_MAX; i++) {

@@ -72,6 +72,7 @@ struct ngx_http_refine_call_s {
     ngx_queue_t                       tickets;    /* of a store */
     int64_t                          *deltas;     /* of counters, or NULL */
     ngx_uint_t                        n;          /* events */
+    ngx_uint_t                        nargs;      /* of the tickets */
 
     unsigned                          resent:1;   /* after NOSCRIPT */
     unsigned                          remember:1; /* until Redis is back */
@@ -89,8 +90,9 @@ struct ngx_http_refine_ticket_s {
     u_char                           *types;      /* a digit for each event */
     ngx_msec_t                        at;         /* when it was pushed */
     unsigned                          kept:1;
-    ngx_uint_t                        n;
-    ngx_str_t                         lines[1];
+    ngx_uint_t                        n;          /* events */
+    ngx_uint_t                        nargs;
+    ngx_str_t                         args[1];    /* as the script has them */
 };
 
 

@@ -46,14 +46,23 @@ ngx_http_refine_ticket_create(ngx_http_refine_queue_t *queue,
 {
     u_char                    *p;
     size_t                     size;
-    ngx_uint_t                 i;
+    ngx_str_t                 *arg;
+    ngx_uint_t                 i, nargs;
     ngx_http_refine_ticket_t  *ticket;
 
-    size = sizeof(ngx_http_refine_ticket_t) + n * (sizeof(ngx_str_t) + 1);
+    nargs = n;
+    size = n;
 
     for (i = 0; i < n; i++) {
         size += events[i].line.len;
+
+        if (events[i].type == NGX_HTTP_REFINE_ITEMS_SERVED) {
+            nargs++;
+            size += events[i].surface.len + events[i].source.len + 1;
+        }
     }
+
+    size += sizeof(ngx_http_refine_ticket_t) + nargs * sizeof(ngx_str_t);
 
     ticket = ngx_alloc(size, queue->log);
     if (ticket == NULL) {
@@ -65,17 +74,27 @@ ngx_http_refine_ticket_create(ngx_http_refine_queue_t *queue,
     ticket->at = ngx_current_msec;
     ticket->size = size;
     ticket->n = n;
+    ticket->nargs = nargs;
 
-    ticket->types = (u_char *) &ticket->lines[n];
+    arg = ticket->args;
+    ticket->types = (u_char *) &arg[nargs];
 
     p = ticket->types + n;
 
-    for (i = 0; i < n; i++) {
-        ticket->lines[i].data = p;
-        ticket->lines[i].len = events[i].line.len;
+    for (i = 0; i < n; i++, arg++) {
         ticket->types[i] = (u_char) ('0' + events[i].type);
 
-        p = ngx_cpymem(p, events[i].line.data, events[i].line.len);
+        arg->data = p;
+        arg->len = events[i].line.len;
+        p = ngx_cpymem(p, events[i].line.data, arg->len);
+
+        if (events[i].type == NGX_HTTP_REFINE_ITEMS_SERVED) {
+            arg++;
+            arg->data = p;
+            p = ngx_http_refine_surface_label(p, &events[i].surface,
+                                              &events[i].source);
+            arg->len = p - arg->data;
+        }
     }
 
     return ticket;
@@ -299,6 +318,7 @@ ngx_http_refine_queue_step_take(ngx_http_refine_call_t *call,
         }
 
         *events += ticket->n;
+        call->nargs += ticket->nargs;
         *size += ticket->size;
 
         ngx_queue_remove(q);
@@ -328,7 +348,7 @@ ngx_http_refine_queue_step_args(ngx_http_refine_call_t *call,
                      && ngx_current_msec - queue->counted_at
                         >= NGX_HTTP_REFINE_STORE_COUNT));
 
-    nargs = 5 + call->n;
+    nargs = 5 + call->nargs;
 
     if (deltas) {
         nargs += ngx_http_refine_queue_deltas(queue);
@@ -349,9 +369,9 @@ ngx_http_refine_queue_step_args(ngx_http_refine_call_t *call,
     {
         ticket = ngx_queue_data(q, ngx_http_refine_ticket_t, queue);
 
-        for (i = 0; i < ticket->n; i++) {
-            ngx_http_refine_call_arg(call, ticket->lines[i].data,
-                                     ticket->lines[i].len);
+        for (i = 0; i < ticket->nargs; i++) {
+            ngx_http_refine_call_arg(call, ticket->args[i].data,
+                                     ticket->args[i].len);
         }
     }
 

@@ -18,6 +18,8 @@ static void ngx_http_refine_report_catalog(ngx_http_refine_buf_t *b,
     ngx_http_refine_report_row_t *row);
 static void ngx_http_refine_report_counters(ngx_http_refine_buf_t *b,
     ngx_http_refine_metrics_t *metrics, const char *group);
+static void ngx_http_refine_report_surfaces(ngx_http_refine_buf_t *b,
+    ngx_http_refine_surfaces_t *surfaces);
 static void ngx_http_refine_report_histogram(ngx_http_refine_buf_t *b,
     ngx_http_refine_metrics_t *metrics, ngx_uint_t first);
 static void ngx_http_refine_report_circuit(ngx_http_refine_buf_t *b,
@@ -25,7 +27,7 @@ static void ngx_http_refine_report_circuit(ngx_http_refine_buf_t *b,
 static void ngx_http_refine_report_limit(ngx_http_refine_buf_t *b,
     int64_t value);
 static void ngx_http_refine_report_flag(ngx_http_refine_buf_t *b,
-    ngx_uint_t flag);
+    ngx_int_t flag);
 
 
 void
@@ -99,21 +101,16 @@ ngx_http_refine_report_catalog(ngx_http_refine_buf_t *b,
     ngx_http_refine_report_counters(b, m, "serves");
     ngx_http_refine_buf_lit(b, ",\"skipped\":{");
     ngx_http_refine_report_counters(b, m, "skipped");
-    ngx_http_refine_buf_lit(b, "}},\"latency\":{\"store\":");
+    ngx_http_refine_buf_lit(b, "}}");
+    ngx_http_refine_report_surfaces(b, &m->surfaces);
+    ngx_http_refine_buf_lit(b, ",\"latency\":{\"store\":");
     ngx_http_refine_report_histogram(b, m, NGX_HTTP_REFINE_STORE_MS_1);
     ngx_http_refine_buf_lit(b, ",\"post\":");
     ngx_http_refine_report_histogram(b, m, NGX_HTTP_REFINE_POST_MS_1);
     ngx_http_refine_buf_lit(b, "},\"redis\":{\"state\":");
     ngx_http_refine_report_text(b, row->redis);
     ngx_http_refine_buf_lit(b, ",\"durable\":");
-
-    if (row->durable == -1) {
-        ngx_http_refine_buf_lit(b, "null");
-
-    } else {
-        ngx_http_refine_report_flag(b, row->durable);
-    }
-
+    ngx_http_refine_report_flag(b, row->durable);
     ngx_http_refine_buf_lit(b, "},\"refine\":");
     ngx_http_refine_report_circuit(b, row);
     ngx_http_refine_buf_lit(b, ",\"paused\":");
@@ -148,6 +145,35 @@ ngx_http_refine_report_counters(ngx_http_refine_buf_t *b,
         ngx_http_refine_buf_lit(b, ":");
         ngx_http_refine_buf_int(b, metrics->counters[i]);
     }
+}
+
+
+static void
+ngx_http_refine_report_surfaces(ngx_http_refine_buf_t *b,
+    ngx_http_refine_surfaces_t *surfaces)
+{
+    ngx_str_t   surface, source;
+    ngx_uint_t  i;
+
+    ngx_http_refine_buf_lit(b, ",\"surfaces\":[");
+
+    for (i = 0; i < surfaces->n; i++) {
+        ngx_http_refine_surface_names(&surfaces->rows[i], &surface, &source);
+
+        if (i) {
+            ngx_http_refine_buf_lit(b, ",");
+        }
+
+        ngx_http_refine_buf_lit(b, "{\"surface\":");
+        ngx_http_refine_buf_json(b, surface.data, surface.len);
+        ngx_http_refine_buf_lit(b, ",\"source\":");
+        ngx_http_refine_buf_json(b, source.data, source.len);
+        ngx_http_refine_buf_lit(b, ",\"served\":");
+        ngx_http_refine_buf_int(b, surfaces->rows[i].served);
+        ngx_http_refine_buf_lit(b, "}");
+    }
+
+    ngx_http_refine_buf_lit(b, "]");
 }
 
 
@@ -227,10 +253,15 @@ ngx_http_refine_report_limit(ngx_http_refine_buf_t *b, int64_t value)
 }
 
 
+/* -1: not known */
+
 static void
-ngx_http_refine_report_flag(ngx_http_refine_buf_t *b, ngx_uint_t flag)
+ngx_http_refine_report_flag(ngx_http_refine_buf_t *b, ngx_int_t flag)
 {
-    if (flag) {
+    if (flag == -1) {
+        ngx_http_refine_buf_lit(b, "null");
+
+    } else if (flag) {
         ngx_http_refine_buf_lit(b, "true");
 
     } else {

@@ -26,6 +26,8 @@ static void ngx_http_refine_metric_counter(ngx_http_refine_writer_t *w,
     const ngx_http_refine_metric_t *metric, ngx_http_refine_report_row_t *row);
 static void ngx_http_refine_metric_group(ngx_http_refine_writer_t *w,
     const ngx_http_refine_metric_t *metric, ngx_http_refine_report_row_t *row);
+static void ngx_http_refine_metric_surfaces(ngx_http_refine_writer_t *w,
+    const ngx_http_refine_metric_t *metric, ngx_http_refine_report_row_t *row);
 static void ngx_http_refine_metric_histogram(ngx_http_refine_writer_t *w,
     const ngx_http_refine_metric_t *metric, ngx_http_refine_report_row_t *row);
 static void ngx_http_refine_metric_other(ngx_http_refine_writer_t *w,
@@ -151,6 +153,10 @@ const ngx_http_refine_metric_t  ngx_http_refine_metrics[] = {
     { "refine_events_stored_total", "counter",
       "Events stored in the queue.",
       ngx_http_refine_metric_group, (uintptr_t) "events", "type", 1, 0 },
+
+    { "refine_served_total", "counter",
+      "Serves stored, by surface and source; other: beyond 32 of these.",
+      ngx_http_refine_metric_surfaces, 0, NULL, 1, 0 },
 
     { "refine_events_duplicate_total", "counter",
       "Events under an eventId stored before, not stored again.",
@@ -325,6 +331,32 @@ ngx_http_refine_metric_group(ngx_http_refine_writer_t *w,
 
         sample.values[0] = counter->name;
         sample.value = row->metrics.counters[i];
+
+        w->write(w, metric, row, &sample);
+    }
+}
+
+
+static void
+ngx_http_refine_metric_surfaces(ngx_http_refine_writer_t *w,
+    const ngx_http_refine_metric_t *metric, ngx_http_refine_report_row_t *row)
+{
+    ngx_uint_t                   i;
+    ngx_http_refine_sample_t     sample;
+    ngx_http_refine_surfaces_t  *surfaces;
+
+    surfaces = &row->metrics.surfaces;
+
+    ngx_memzero(&sample, sizeof(ngx_http_refine_sample_t));
+
+    sample.suffix = "";
+    ngx_str_set(&sample.names[0], "surface");
+    ngx_str_set(&sample.names[1], "source");
+
+    for (i = 0; i < surfaces->n; i++) {
+        ngx_http_refine_surface_names(&surfaces->rows[i], &sample.values[0],
+                                      &sample.values[1]);
+        sample.value = surfaces->rows[i].served;
 
         w->write(w, metric, row, &sample);
     }

@@ -104,6 +104,18 @@ sub agree {
     is($value->('rate_limit_reset_timestamp_seconds'), $rate->{reset},
        'rate.reset');
 
+    is($value->('redis_durable'), !defined $redis->{durable} ? undef
+                                  : $redis->{durable} ? 1 : 0, 'durable');
+
+    my $surfaces = delete $m{surfaces};
+    my $served = $p->{metrics}{refine_served_total}{samples} // [];
+
+    is(scalar(grep { $_->{labels}{catalog} eq $catalog } @$served),
+       scalar(@$surfaces), 'as many surfaces');
+    is(Prometheus::value($p, 'refine_served_total', catalog => $catalog,
+                         surface => $_->{surface}, source => $_->{source}),
+       $_->{served}, "surface $_->{surface}") for @$surfaces;
+
     my $latency = delete $m{latency};
 
     for my $name (sort CORE::keys %$latency) {

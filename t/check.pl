@@ -22,7 +22,7 @@ my @levels = (
     [0, qw(compat buf address inflate skip set id cookie origin counter accept rate)],
     [0, qw(json html)],
     [1, qw(path capture event message response body circuit target)],
-    [1, qw(shared dial)],
+    [1, qw(shared dial surface)],
     [1, qw(peer)],
     [2, qw(http redis scripts)],
     [2, qw(verdict)],
