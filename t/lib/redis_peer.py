@@ -7,7 +7,10 @@ otherwise is answered as an empty, healthy Redis would.
 
   PEER SET JSON    {name: [reply...]}: each is used once, the last for ever; a
                    reply is a text, or {"raw": text, "close": true}, or
-                   {"hang": true}; {} forgets them all
+                   {"raw": text, "step": true}, byte by byte, or {"raw": text,
+                   "endless": true}, again and again until the client closes,
+                   or {"hang": true}; {} forgets them all.  "name@TEXT" is
+                   for a first key with that text only
   PEER SEEN        a JSON list of [connection, name, argument...]
   PEER FORGET      empties that list
 
@@ -21,6 +24,7 @@ import signal
 import socketserver
 import sys
 import threading
+import time
 
 LOCK = threading.Lock()
 SCRIPTS = ["store", "attempts", "clean", "consumers", "ack", "dead", "renew",
@@ -76,7 +80,7 @@ def script_name(sha):
 
 
 def answer(connection, args):
-    """Bytes to send, and whether to close then."""
+    """Bytes to send, and the rule that says how, {} for none."""
     name = args[0].decode("latin-1").lower()
     with LOCK:
         if name == "script":
@@ -86,15 +90,18 @@ def answer(connection, args):
             name = script_name(args[1])
         SEEN.append([connection, name]
                     + [a.decode("utf-8", "replace") for a in args[1:]])
-        rows = RULES.get(name)
+        key = args[3].decode("latin-1") if len(args) > 3 else ""
+        rows = RULES.get(next((rule for rule in RULES if "@" in rule
+                               and rule.split("@")[0] == name
+                               and rule.split("@")[1] in key), name))
         rule = rows.pop(0) if rows and len(rows) > 1 else rows and rows[0]
     if rule is None:
-        return usual(name, args), False
+        return usual(name, args), {}
     if isinstance(rule, str):
-        return rule.encode("latin-1"), False
+        return rule.encode("latin-1"), {}
     if rule.get("hang"):
-        return b"", False
-    return rule.get("raw", "").encode("latin-1"), rule.get("close", False)
+        return b"", {}
+    return rule.get("raw", "").encode("latin-1"), rule
 
 
 def control(args):
@@ -133,9 +140,16 @@ class Handler(socketserver.StreamRequestHandler):
             if args[0] == b"PEER":
                 self.wfile.write(control(args))
                 continue
-            data, close = answer(number_here, args)
+            data, rule = answer(number_here, args)
+            if rule.get("step"):
+                for byte in data:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(0.002)
+                continue
             self.wfile.write(data)
-            if close:
+            while rule.get("endless"):
+                self.wfile.write(data)
+            if rule.get("close"):
                 return
 
 
