@@ -86,7 +86,7 @@ sub try_one { post("/$_[0]", encode_json(click('t' . ++$number)))->{status} }
 sub works {
     my ($name) = @_;
 
-    return wait_for(sub { try_one($name) == 204 }, "$name: stored", 20);
+    return wait_for(sub { try_one($name) == 204 }, "$name: stored", 40);
 }
 
 sub trouble { log_lines(qr/\[(?:warn|error)\] .*refine: (?!.* may lose)/) }
@@ -97,7 +97,7 @@ sub refused {
     my ($name, $reason) = @_;
 
     wait_for(sub { log_lines(qr/refine: catalog "$name": .*$reason/) },
-             "$name: told", 20);
+             "$name: told", 40);
     my $before = () = trouble();
     is(scalar(grep { try_one($name) != 503 } 1 .. 50), 0, "$name: 503");
     cmp_ok(trouble() - $before, '<=', 1, "$name: no flood");
@@ -272,9 +272,9 @@ for my $name (qw(missing stranger)) {
     is(scalar(grep { try_one($name) != 503 } 1 .. 50), 0, "$name: 503");
 }
 wait_for(sub { log_lines(qr/TLS refused: a client certificate is required/) },
-         'what is missing is told', 15);
+         'what is missing is told', 40);
 wait_for(sub { log_lines(qr/TLS refused: the client certificate is not acc/) },
-         'what is not accepted is told', 15);
+         'what is not accepted is told', 40);
 cmp_ok(scalar(log_lines(qr/\[(?:warn|error)\] .*refine: (?!.* may lose)/)), '<=', 8,
        'no flood');
 show('right');
@@ -314,9 +314,9 @@ redis_stop();
 redis_tls('right', 'no', '--port', $::plain);
 wait_for(sub { log_lines(qr/127\.0\.0\.1:$::port is down: closed before an answ/
                          . qr/er, does it want TLS \(rediss:..\)\?/) },
-         'TLS without rediss://', 15);
+         'TLS without rediss://', 40);
 wait_for(sub { log_lines(qr/127\.0\.0\.1:$::plain is down: TLS handshake/) },
-         'rediss:// without TLS', 15);
+         'rediss:// without TLS', 40);
 is(scalar(grep { try_one('plain') != 503 } 1 .. 50), 0);
 is(scalar(grep { try_one('tls') != 503 } 1 .. 50), 0);
 cmp_ok(scalar(log_lines(qr/\[(?:warn|error)\] .*refine: (?!.* may lose)/)), '<=', 5,
@@ -357,12 +357,12 @@ GET /t
 --- check
 refused('one', qr/is down: WRONGPASS/);
 redis('ACL', 'SETUSER', 'shop', '<other', '>p@ss', '-script');
-wait_for(sub { log_lines(qr/is down: NOPERM/) }, 'NOPERM is told', 20);
+wait_for(sub { log_lines(qr/is down: NOPERM/) }, 'NOPERM is told', 40);
 is(try_one('one'), 503);
 redis('ACL', 'SETUSER', 'shop', '+script', '-xadd');
 wait_for(sub { try_one('one');
                log_lines(qr/refuses to store .*(?:NOPERM|can't run this)/) },
-         'so is a command that a script may not run', 20);
+         'so is a command that a script may not run', 40);
 redis('ACL', 'SETUSER', 'shop', '+xadd');
 works('one');
 redis('ACL', 'DELUSER', 'shop');
@@ -386,7 +386,7 @@ GET /t
 works('one');
 redis('CONFIG', 'SET', 'requirepass', 'secret');
 redis('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
-wait_for(sub { log_lines(qr/is down: NOAUTH/) }, 'NOAUTH is told', 20);
+wait_for(sub { log_lines(qr/is down: NOAUTH/) }, 'NOAUTH is told', 40);
 is(scalar(grep { try_one('one') != 503 } 1 .. 50), 0);
 redis('AUTH', 'secret');
 redis('CONFIG', 'SET', 'requirepass', '');

@@ -74,7 +74,7 @@ sub status {
 sub all_sent {
     my ($name, $n) = @_;
 
-    wait_for(sub { status($name)->{sent} == $n }, "$name: $n are delivered", 20);
+    wait_for(sub { status($name)->{sent} == $n }, "$name: $n are delivered", 40);
     return;
 }
 
@@ -125,8 +125,8 @@ __DATA__
 GET /t
 --- error_code: 204
 --- check
-wait_for(sub { status('new')->{redis}{state} eq 'up' }, 'greeted', 15);
-isnt(status('new')->{redis}{durable}, undef, 'INFO is read');
+wait_for(sub { status('new')->{redis}{state} eq 'up' }, 'greeted', 40);
+wait_for(sub { defined status('new')->{redis}{durable} }, 'INFO is read', 40);
 
 all_sent('old', 3);
 wait_for(sub { log_lines(qr/"old": removed 1 entries without an event/) },
@@ -160,7 +160,7 @@ wait_for(sub { status('new')->{retrying} == 1 }, 'in a backoff');
 reload();
 mock_set(catalog => 'acl_new', status => 200);
 wait_for(sub { control('resume'); status('new')->{sent} == 29 },
-         'given back, and taken over', 20);
+         'given back, and taken over', 40);
 
 for my $name ('old', 'new') {
     my $s = status($name);

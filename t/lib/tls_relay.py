@@ -84,8 +84,8 @@ def serve(raw, context, path):
         return
     with LOCK:
         OPEN.append(wire)
-    print("resumed", int(tls.session_reused), "name",
-          NAMES.pop(threading.get_ident(), None), flush=True)
+        print("resumed", int(tls.session_reused), "name",
+              NAMES.pop(threading.get_ident(), None), flush=True)
     inner = socket.socket(socket.AF_UNIX)
     try:
         inner.connect(path)
