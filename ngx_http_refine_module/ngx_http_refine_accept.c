@@ -22,6 +22,8 @@ typedef struct {
 
 static ngx_int_t ngx_http_refine_accept_range(u_char **pos, u_char *last,
     ngx_http_refine_accept_range_t *range);
+static ngx_int_t ngx_http_refine_accept_params(u_char **pos, u_char *last,
+    ngx_http_refine_accept_range_t *range);
 static ngx_int_t ngx_http_refine_accept_param(u_char **pos, u_char *last,
     ngx_http_refine_accept_range_t *range);
 static ngx_int_t ngx_http_refine_accept_quality(ngx_str_t *value,
@@ -34,6 +36,8 @@ static void ngx_http_refine_accept_space(u_char **pos, u_char *last);
 static void ngx_http_refine_accept_skip(u_char **pos, u_char *last);
 static void ngx_http_refine_accept_match(
     ngx_http_refine_accept_range_t *range, ngx_http_refine_accept_t *offer);
+static void ngx_http_refine_accept_take(ngx_http_refine_accept_t *offer,
+    ngx_uint_t rank, ngx_uint_t quality);
 static ngx_uint_t ngx_http_refine_accept_equal(ngx_str_t *text,
     ngx_str_t *lower);
 
@@ -92,6 +96,52 @@ ngx_http_refine_accept_best(ngx_http_refine_accept_t *offers, ngx_uint_t n)
 }
 
 
+void
+ngx_http_refine_accept_coding(ngx_str_t *value,
+    ngx_http_refine_accept_t *coding)
+{
+    u_char                          *p, *last;
+    ngx_uint_t                       rank;
+    ngx_http_refine_accept_range_t   range;
+
+    p = value->data;
+    last = p + value->len;
+
+    while (p < last) {
+
+        if (*p == ',' || *p == ' ' || *p == '\t') {
+            p++;
+            continue;
+        }
+
+        ngx_memzero(&range, sizeof(ngx_http_refine_accept_range_t));
+
+        range.quality = 1000;
+
+        ngx_http_refine_accept_token(&p, last, &range.type);
+
+        if (range.type.len == 0
+            || ngx_http_refine_accept_params(&p, last, &range) != NGX_OK)
+        {
+            ngx_http_refine_accept_skip(&p, last);
+            continue;
+        }
+
+        if (ngx_http_refine_accept_equal(&range.type, &coding->type)) {
+            rank = NGX_HTTP_REFINE_ACCEPT_TYPE;
+
+        } else if (range.type.len == 1 && range.type.data[0] == '*') {
+            rank = NGX_HTTP_REFINE_ACCEPT_ANY;
+
+        } else {
+            continue;
+        }
+
+        ngx_http_refine_accept_take(coding, rank, range.quality);
+    }
+}
+
+
 /* one element of the list, up to its comma or the end */
 
 static ngx_int_t
@@ -116,6 +166,14 @@ ngx_http_refine_accept_range(u_char **pos, u_char *last,
         return NGX_DECLINED;
     }
 
+    return ngx_http_refine_accept_params(pos, last, range);
+}
+
+
+static ngx_int_t
+ngx_http_refine_accept_params(u_char **pos, u_char *last,
+    ngx_http_refine_accept_range_t *range)
+{
     for ( ;; ) {
         ngx_http_refine_accept_space(pos, last);
 
@@ -320,11 +378,19 @@ ngx_http_refine_accept_match(ngx_http_refine_accept_range_t *range,
         rank = NGX_HTTP_REFINE_ACCEPT_VERSION;
     }
 
+    ngx_http_refine_accept_take(offer, rank, range->quality);
+}
+
+
+static void
+ngx_http_refine_accept_take(ngx_http_refine_accept_t *offer, ngx_uint_t rank,
+    ngx_uint_t quality)
+{
     if (rank > offer->rank
-        || (rank == offer->rank && range->quality > offer->quality))
+        || (rank == offer->rank && quality > offer->quality))
     {
         offer->rank = rank;
-        offer->quality = range->quality;
+        offer->quality = quality;
     }
 }
 

@@ -1,7 +1,7 @@
 
 /*
  * Level 0: which of the media types on offer an Accept header prefers
- * (RFC 9110, 12.5.1).
+ * (RFC 9110, 12.5.1), and whether Accept-Encoding allows a coding (12.5.3).
  */
 
 
@@ -38,6 +38,13 @@ ngx_uint_t ngx_http_refine_accept_read(ngx_str_t *value,
 /* the offer of the highest quality, the first of them; n: none is acceptable */
 ngx_uint_t ngx_http_refine_accept_best(ngx_http_refine_accept_t *offers,
     ngx_uint_t n);
+
+/*
+ * The same for one Accept-Encoding header and the coding whose name is in type:
+ * it is acceptable when its quality is not 0 then.
+ */
+void ngx_http_refine_accept_coding(ngx_str_t *value,
+    ngx_http_refine_accept_t *coding);
 
 
 #endif /* _NGX_HTTP_REFINE_ACCEPT_H_INCLUDED_ */

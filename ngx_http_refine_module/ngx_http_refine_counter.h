@@ -63,6 +63,7 @@
     row(SKIPPED_TYPE,          "skipped",  "type")                            \
     row(SKIPPED_TOO_LARGE,     "skipped",  "too_large")                       \
     row(SKIPPED_NOT_JSON,      "skipped",  "not_json")                        \
+    row(SKIPPED_NOT_GZIP,      "skipped",  "not_gzip")                        \
     row(SKIPPED_NOT_SEARCH,    "skipped",  "not_search")                      \
     row(SKIPPED_ENCODING,      "skipped",  "encoding")                        \
     row(SKIPPED_CACHEABLE,     "skipped",  "cacheable")                       \

@@ -139,14 +139,16 @@ ngx_http_refine_inflate_member(ngx_http_refine_inflate_t *gz)
 
     stream = &gz->stream;
 
-    rc = inflate(stream, Z_NO_FLUSH);
+    /* unlike others it keeps no window of a member that ends in this call */
+
+    rc = inflate(stream, Z_FINISH);
 
     if (rc == Z_STREAM_END) {
         gz->state = NGX_HTTP_REFINE_INFLATE_BETWEEN;
         return NGX_OK;
     }
 
-    /* Z_BUF_ERROR: it had nothing to do, which is no error */
+    /* Z_BUF_ERROR: the member goes on, which is no error */
 
     if (rc != Z_OK && rc != Z_BUF_ERROR) {
         return ngx_http_refine_inflate_failed(gz, rc);

@@ -152,28 +152,39 @@ ngx_http_refine_response_cut(ngx_http_request_t *r)
 }
 
 
-ngx_uint_t
-ngx_http_refine_response_encoded(ngx_http_request_t *r)
+ngx_http_refine_response_coding_e
+ngx_http_refine_response_coding(ngx_http_request_t *r)
 {
-    ngx_table_elt_t                  *h;
-    ngx_http_refine_response_walk_t   walk;
+    ngx_table_elt_t                    *h;
+    ngx_http_refine_response_walk_t     walk;
+    ngx_http_refine_response_coding_e   coding;
 
     static ngx_str_t  name = ngx_string("Content-Encoding");
 
     walk.part = NULL;
+    coding = NGX_HTTP_REFINE_RESPONSE_PLAIN;
 
     for ( ;; ) {
         h = ngx_http_refine_response_header(r, &name, &walk);
 
         if (h == NULL) {
-            return 0;
+            return coding;
         }
 
-        if (h->value.len
-            && !ngx_http_refine_response_is(&h->value, "identity"))
+        if (h->value.len == 0
+            || ngx_http_refine_response_is(&h->value, "identity"))
         {
-            return 1;
+            continue;
         }
+
+        if (coding != NGX_HTTP_REFINE_RESPONSE_PLAIN
+            || (!ngx_http_refine_response_is(&h->value, "gzip")
+                && !ngx_http_refine_response_is(&h->value, "x-gzip")))
+        {
+            return NGX_HTTP_REFINE_RESPONSE_OTHER;
+        }
+
+        coding = NGX_HTTP_REFINE_RESPONSE_GZIP;
     }
 }
 

@@ -14,6 +14,15 @@
 #include <ngx_http.h>
 
 
+/* what a filter after gunzip finds the body to be */
+
+typedef enum {
+    NGX_HTTP_REFINE_RESPONSE_PLAIN = 0,
+    NGX_HTTP_REFINE_RESPONSE_GZIP,
+    NGX_HTTP_REFINE_RESPONSE_OTHER      /* another coding, or several */
+} ngx_http_refine_response_coding_e;
+
+
 /* where a walk over the headers stands; to start: part = NULL */
 
 typedef struct {
@@ -36,8 +45,8 @@ ngx_uint_t ngx_http_refine_response_json(ngx_http_request_t *r);
 /* nginx itself is going to cut a range out of this 200 */
 ngx_uint_t ngx_http_refine_response_cut(ngx_http_request_t *r);
 
-/* the body that a filter after gunzip gets is not plain */
-ngx_uint_t ngx_http_refine_response_encoded(ngx_http_request_t *r);
+ngx_http_refine_response_coding_e ngx_http_refine_response_coding(
+    ngx_http_request_t *r);
 
 /* a response that a shared cache may store: RFC 9111, 3 and 5.2.2 */
 ngx_uint_t ngx_http_refine_response_cacheable(ngx_http_request_t *r);

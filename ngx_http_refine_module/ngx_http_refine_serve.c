@@ -25,8 +25,11 @@ static ngx_str_t  ngx_http_refine_serve_name =
 
 ngx_int_t
 ngx_http_refine_serve_test(ngx_http_request_t *r,
-    ngx_http_refine_loc_conf_t *conf, ngx_http_refine_counter_e *reason)
+    ngx_http_refine_loc_conf_t *conf, ngx_uint_t *gzip,
+    ngx_http_refine_counter_e *reason)
 {
+    ngx_http_refine_response_coding_e  coding;
+
     if (!conf->catalog->enabled) {
         *reason = NGX_HTTP_REFINE_SKIPPED_DISABLED;
         return NGX_DECLINED;
@@ -61,13 +64,17 @@ ngx_http_refine_serve_test(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    if (r->headers_out.content_length_n > conf->serve->max_length) {
-        *reason = NGX_HTTP_REFINE_SKIPPED_TOO_LARGE;
+    coding = ngx_http_refine_response_coding(r);
+
+    if (coding == NGX_HTTP_REFINE_RESPONSE_OTHER) {
+        *reason = NGX_HTTP_REFINE_SKIPPED_ENCODING;
         return NGX_DECLINED;
     }
 
-    if (ngx_http_refine_response_encoded(r)) {
-        *reason = NGX_HTTP_REFINE_SKIPPED_ENCODING;
+    *gzip = (coding == NGX_HTTP_REFINE_RESPONSE_GZIP);
+
+    if (!*gzip && r->headers_out.content_length_n > conf->serve->max_length) {
+        *reason = NGX_HTTP_REFINE_SKIPPED_TOO_LARGE;
         return NGX_DECLINED;
     }
 

@@ -14,10 +14,12 @@
 
 /*
  * Whether the response whose header is about to be sent is logged: NGX_OK, or
- * NGX_DECLINED with the reason to count.  The location has a serve.
+ * NGX_DECLINED with the reason to count; gzip: its body has to be inflated to
+ * be read.  The location has a serve.
  */
 ngx_int_t ngx_http_refine_serve_test(ngx_http_request_t *r,
-    ngx_http_refine_loc_conf_t *conf, ngx_http_refine_counter_e *reason);
+    ngx_http_refine_loc_conf_t *conf, ngx_uint_t *gzip,
+    ngx_http_refine_counter_e *reason);
 
 /* ctx->serve_id, a UUIDv7 made on first use */
 ngx_int_t ngx_http_refine_serve_id(ngx_http_request_t *r,

@@ -2,7 +2,12 @@
 #include "ngx_http_refine_tap.h"
 #include "ngx_http_refine_tap_value.h"
 #include "ngx_http_refine_identity.h"
+#include "ngx_http_refine_inflate.h"
 #include "ngx_http_refine_serve.h"
+
+
+/* inflated at a time, of the stack; zlib copies its window once a call */
+#define NGX_HTTP_REFINE_TAP_INFLATED  (64 * 1024)
 
 
 /*
@@ -13,8 +18,10 @@
 typedef struct {
     ngx_http_refine_catalog_t      *catalog;
     ngx_http_refine_ctx_t          *ctx;
-    off_t                           length;     /* of the body so far */
+    ngx_http_refine_inflate_t      *inflate;    /* NULL: nothing has come */
+    off_t                           length;     /* of the plain body so far */
     unsigned                        active:1;
+    unsigned                        gzip:1;
     ngx_http_refine_tap_value_t     values;
 } ngx_http_refine_tap_t;
 
@@ -23,14 +30,19 @@ static ngx_int_t ngx_http_refine_tap_header_filter(ngx_http_request_t *r);
 static ngx_int_t ngx_http_refine_tap_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_http_refine_tap_t *ngx_http_refine_tap_start(ngx_http_request_t *r,
-    ngx_http_refine_loc_conf_t *conf);
+    ngx_http_refine_loc_conf_t *conf, ngx_uint_t gzip);
 static ngx_http_refine_tap_t *ngx_http_refine_tap_find(ngx_http_request_t *r);
 static void ngx_http_refine_tap_cleanup(void *data);
 static void ngx_http_refine_tap_drop(ngx_http_refine_tap_t *tap,
     ngx_http_refine_counter_e reason);
+static void ngx_http_refine_tap_stop(ngx_http_refine_tap_t *tap);
 static ngx_uint_t ngx_http_refine_tap_read(ngx_http_refine_tap_t *tap,
     ngx_chain_t *in);
 static void ngx_http_refine_tap_buf(ngx_http_refine_tap_t *tap, ngx_buf_t *b);
+static void ngx_http_refine_tap_inflate(ngx_http_refine_tap_t *tap, u_char *p,
+    size_t len);
+static void ngx_http_refine_tap_plain(ngx_http_refine_tap_t *tap, u_char *p,
+    size_t len);
 static void ngx_http_refine_tap_finish(ngx_http_request_t *r,
     ngx_http_refine_tap_t *tap);
 
@@ -43,6 +55,7 @@ static ngx_int_t
 ngx_http_refine_tap_header_filter(ngx_http_request_t *r)
 {
     ngx_int_t                    rc;
+    ngx_uint_t                   gzip;
     ngx_http_refine_tap_t       *tap;
     ngx_http_refine_counter_e    reason;
     ngx_http_refine_loc_conf_t  *conf;
@@ -55,8 +68,8 @@ ngx_http_refine_tap_header_filter(ngx_http_request_t *r)
 
     tap = NULL;
 
-    if (ngx_http_refine_serve_test(r, conf, &reason) == NGX_OK) {
-        tap = ngx_http_refine_tap_start(r, conf);
+    if (ngx_http_refine_serve_test(r, conf, &gzip, &reason) == NGX_OK) {
+        tap = ngx_http_refine_tap_start(r, conf, gzip);
 
         if (tap == NULL) {
             reason = NGX_HTTP_REFINE_SKIPPED_INTERNAL;
@@ -70,7 +83,7 @@ ngx_http_refine_tap_header_filter(ngx_http_request_t *r)
         /* another response takes the place of this one, and is counted */
 
         if (tap != NULL) {
-            tap->active = 0;
+            ngx_http_refine_tap_stop(tap);
         }
 
         return rc;
@@ -86,7 +99,7 @@ ngx_http_refine_tap_header_filter(ngx_http_request_t *r)
 
 static ngx_http_refine_tap_t *
 ngx_http_refine_tap_start(ngx_http_request_t *r,
-    ngx_http_refine_loc_conf_t *conf)
+    ngx_http_refine_loc_conf_t *conf, ngx_uint_t gzip)
 {
     ngx_pool_cleanup_t     *cln;
     ngx_http_refine_ctx_t  *ctx;
@@ -110,6 +123,9 @@ ngx_http_refine_tap_start(ngx_http_request_t *r,
 
         tap = cln->data;
         cln->handler = ngx_http_refine_tap_cleanup;
+
+    } else {
+        ngx_http_refine_tap_stop(tap);
     }
 
     ngx_memzero(tap, offsetof(ngx_http_refine_tap_t, values));
@@ -117,6 +133,7 @@ ngx_http_refine_tap_start(ngx_http_request_t *r,
     tap->catalog = conf->catalog;
     tap->ctx = ctx;
     tap->active = 1;
+    tap->gzip = gzip;
 
     ngx_http_refine_tap_value_init(&tap->values, r, conf);
 
@@ -160,9 +177,23 @@ static void
 ngx_http_refine_tap_drop(ngx_http_refine_tap_t *tap,
     ngx_http_refine_counter_e reason)
 {
-    tap->active = 0;
+    ngx_http_refine_tap_stop(tap);
 
     ngx_http_refine_serve_count(tap->catalog, reason);
+}
+
+
+/* zlib's 40k need not wait for the last byte to be sent */
+
+static void
+ngx_http_refine_tap_stop(ngx_http_refine_tap_t *tap)
+{
+    tap->active = 0;
+
+    if (tap->inflate) {
+        ngx_http_refine_inflate_free(tap->inflate);
+        tap->inflate = NULL;
+    }
 }
 
 
@@ -227,28 +258,76 @@ ngx_http_refine_tap_read(ngx_http_refine_tap_t *tap, ngx_chain_t *in)
 static void
 ngx_http_refine_tap_buf(ngx_http_refine_tap_t *tap, ngx_buf_t *b)
 {
-    off_t      size;
-    ngx_int_t  rc;
+    size_t  size;
 
-    size = ngx_buf_size(b);
+    size = (size_t) ngx_buf_size(b);
 
     if (size == 0) {
         return;
     }
 
-    tap->length += size;
+    if (!ngx_buf_in_memory(b)) {
+        ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_INTERNAL);
+
+    } else if (tap->gzip) {
+        ngx_http_refine_tap_inflate(tap, b->pos, size);
+
+    } else {
+        ngx_http_refine_tap_plain(tap, b->pos, size);
+    }
+}
+
+
+static void
+ngx_http_refine_tap_inflate(ngx_http_refine_tap_t *tap, u_char *p, size_t len)
+{
+    u_char     plain[NGX_HTTP_REFINE_TAP_INFLATED];
+    size_t     size;
+    ngx_int_t  rc;
+
+    if (tap->inflate == NULL) {
+        tap->inflate = ngx_http_refine_inflate_create(tap->values.pool);
+
+        if (tap->inflate == NULL) {
+            ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_INTERNAL);
+            return;
+        }
+    }
+
+    ngx_http_refine_inflate_feed(tap->inflate, p, len);
+
+    do {
+        size = sizeof(plain);
+
+        rc = ngx_http_refine_inflate_read(tap->inflate, plain, &size);
+
+        if (size) {
+            ngx_http_refine_tap_plain(tap, plain, size);
+        }
+
+    } while (rc == NGX_OK && tap->active);
+
+    if (rc != NGX_AGAIN && tap->active) {
+        ngx_http_refine_tap_drop(tap, (rc == NGX_DECLINED)
+                                      ? NGX_HTTP_REFINE_SKIPPED_NOT_GZIP
+                                      : NGX_HTTP_REFINE_SKIPPED_INTERNAL);
+    }
+}
+
+
+static void
+ngx_http_refine_tap_plain(ngx_http_refine_tap_t *tap, u_char *p, size_t len)
+{
+    ngx_int_t  rc;
+
+    tap->length += len;
 
     if (tap->length > tap->values.conf->max_length) {
         ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_TOO_LARGE);
         return;
     }
 
-    if (!ngx_buf_in_memory(b)) {
-        ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_INTERNAL);
-        return;
-    }
-
-    rc = ngx_http_refine_tap_value_feed(&tap->values, b->pos, (size_t) size);
+    rc = ngx_http_refine_tap_value_feed(&tap->values, p, len);
 
     if (rc != NGX_OK) {
         ngx_http_refine_tap_drop(tap, (rc == NGX_DECLINED)
@@ -263,6 +342,16 @@ ngx_http_refine_tap_finish(ngx_http_request_t *r, ngx_http_refine_tap_t *tap)
 {
     ngx_int_t  rc;
 
+    /* what follows the last member is passed over, as browsers do */
+
+    if (tap->gzip
+        && (tap->inflate == NULL
+            || ngx_http_refine_inflate_end(tap->inflate) == NGX_AGAIN))
+    {
+        ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_NOT_GZIP);
+        return;
+    }
+
     rc = ngx_http_refine_tap_value_finish(&tap->values, r);
 
     if (rc != NGX_OK) {
@@ -274,7 +363,7 @@ ngx_http_refine_tap_finish(ngx_http_request_t *r, ngx_http_refine_tap_t *tap)
         return;
     }
 
-    tap->active = 0;
+    ngx_http_refine_tap_stop(tap);
 
     ngx_http_refine_serve_log(r, tap->catalog, tap->ctx, &tap->values.serve);
 }

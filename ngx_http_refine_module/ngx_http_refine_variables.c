@@ -1,5 +1,6 @@
 
 #include "ngx_http_refine_variables.h"
+#include "ngx_http_refine_accept.h"
 #include "ngx_http_refine_consent.h"
 #include "ngx_http_refine_identity.h"
 #include "ngx_http_refine_serve.h"
@@ -11,8 +12,8 @@ static ngx_int_t ngx_http_refine_variable_identity(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_refine_variable_outcome(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_refine_variable_empty(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_refine_variable_accept_encoding(
+    ngx_http_request_t *r, ngx_http_variable_value_t *v, uintptr_t data);
 static void ngx_http_refine_variable_set(ngx_http_variable_value_t *v,
     ngx_str_t *text);
 
@@ -41,7 +42,7 @@ static const ngx_http_variable_t  ngx_http_refine_variables[] = {
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("refine_accept_encoding"), NULL,
-      ngx_http_refine_variable_empty, 0, 0, 0 },
+      ngx_http_refine_variable_accept_encoding, 0, 0, 0 },
 
       ngx_http_null_variable
 };
@@ -158,14 +159,42 @@ ngx_http_refine_variable_outcome(ngx_http_request_t *r,
 
 
 /*
- * Found, and empty: proxy_set_header then leaves the header out, so that the
- * upstream sends what can be read.
+ * Where it is empty it is still found: proxy_set_header then leaves the header
+ * out, so that the upstream sends what can be read.
  */
 
 static ngx_int_t
-ngx_http_refine_variable_empty(ngx_http_request_t *r,
+ngx_http_refine_variable_accept_encoding(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
+    ngx_uint_t                 i;
+    ngx_list_part_t           *part;
+    ngx_table_elt_t           *h;
+    ngx_http_refine_accept_t   gzip;
+
+    static ngx_str_t  name = ngx_string("accept-encoding");
+    static ngx_str_t  coding = ngx_string("gzip");
+
+    ngx_memzero(&gzip, sizeof(ngx_http_refine_accept_t));
+    gzip.type = coding;
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == name.len
+                && ngx_strncasecmp(h[i].key.data, name.data, name.len) == 0)
+            {
+                ngx_http_refine_accept_coding(&h[i].value, &gzip);
+            }
+        }
+    }
+
+    if (gzip.quality) {
+        ngx_http_refine_variable_set(v, &coding);
+        return NGX_OK;
+    }
+
     *v = ngx_http_variable_null_value;
 
     return NGX_OK;

@@ -132,7 +132,7 @@ like($lines[2], qr/^rejected /);
 
 
 
-=== TEST 5: $refine_accept_encoding takes the header away
+=== TEST 5: $refine_accept_encoding leaves gzip, or takes the header away
 --- catalog
     flush_interval 1h;
 --- http_extra
@@ -154,10 +154,12 @@ like($lines[2], qr/^rejected /);
 --- request
 GET /t
 --- more_headers
-Accept-Encoding: gzip, br
+Accept-Encoding: br, gzip
 --- response_body chomp
-[]
+[gzip]
 --- check
+is(get('/t', 'Accept-Encoding' => 'br')->{body}, '[]');
+is(get('/t')->{body}, '[]');
 is(get('/plain', 'Accept-Encoding' => 'gzip, br')->{body}, '[gzip, br]');
 is(get('/value')->{body}, '[]');
 

@@ -80,7 +80,7 @@ for my $type ('application/json', 'Application/JSON', 'application/json; charset
     reply('type', $json, 'Content-Type' => $type);
     is_deeply(serve(get('/s/type'))->{itemIds}, ['a'], $type);
 }
-for my $encoding ('gzip', 'br', 'zstd', 'deflate', 'identity, gzip') {
+for my $encoding ('gzip, gzip', 'br', 'zstd', 'deflate', 'identity, gzip') {
     reply('encoding', $json, 'Content-Encoding' => $encoding);
     my $r = get('/s/encoding');
     is($r->{body}, $json);
@@ -156,7 +156,7 @@ for my $i (0 .. $#bad) {
 }
 is(total_skipped(), 2 * @bad);
 is(scalar events(), 0);
-is(scalar(grep { !/ \[(?:notice|info)\] /} log_lines(qr/refine/)), 0, 'no log lines');
+is(scalar(grep { !/ \[(?:notice|info)\] /} log_lines(qr{refine: (?!.*may lose events)})), 0, 'no log lines');
 
 
 

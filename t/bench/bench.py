@@ -124,11 +124,13 @@ def nginx(name, http, port, modules=()):
     return cpu
 
 
-def wrk(cpu, url, script=None, connections=64):
+def wrk(cpu, url, script=None, connections=64, headers=()):
     """One run: (CPU seconds a request, requests a second)."""
     command = ["wrk", "-t1", "-c%d" % connections, "-d%ds" % SECONDS, url]
     if script:
         command[1:1] = ["-s", script]
+    for header in headers:
+        command[1:1] = ["-H", header]
     before = cpu()
     out = subprocess.run(command, check=True, capture_output=True,
                          text=True).stdout

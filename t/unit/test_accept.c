@@ -201,13 +201,93 @@ test_broken(void **state)
 }
 
 
+/* what several Accept-Encoding headers, divided by a newline, say of gzip */
+
+static ngx_uint_t
+coding(const char *headers)
+{
+    u_char                    *copy;
+    size_t                     len;
+    ngx_str_t                  value;
+    const char                *end;
+    ngx_http_refine_accept_t   gzip = {
+        ngx_string("gzip"), ngx_null_string, ngx_null_string, 0, 0 };
+
+    do {
+        end = strchr(headers, '\n');
+        len = end ? (size_t) (end - headers) : strlen(headers);
+
+        copy = malloc(len ? len : 1);
+        assert_non_null(copy);
+        memcpy(copy, headers, len);
+
+        value.len = len;
+        value.data = copy;
+        ngx_http_refine_accept_coding(&value, &gzip);
+
+        free(copy);
+        headers += len + 1;
+
+    } while (end);
+
+    return gzip.quality;
+}
+
+
+static void
+test_coding(void **state)
+{
+    ngx_uint_t  i;
+
+    static struct {
+        const char  *headers;
+        ngx_uint_t   quality;
+    } cases[] = {
+        { "", 0 },
+        { "gzip", 1000 },
+        { "GZip", 1000 },
+        { "gzip, deflate, br", 1000 },
+        { "br;q=1.0,gzip;q=0.8 , *;q=0.1", 800 },
+        { "gzip;q=0", 0 },
+        { "gzip ; q=0.000", 0 },
+        { "gzip;q=0.001", 1 },
+        { "gzip;q=0,*", 0 },
+        { "*;q=0,gzip", 1000 },
+        { "*", 1000 },
+        { "*;q=0", 0 },
+        { "identity", 0 },
+        { "identity;q=0", 0 },
+        { "br", 0 },
+        { "deflate, gzip;q=1.0, *;q=0.5", 1000 },
+        { "xgzip, gzipx, x-gzip", 0 },
+        { "gzip;q=2", 0 },
+        { "gzip;q=", 0 },
+        { "gzip;q", 0 },
+        { "gzip;x=\"a,b\";q=0.5", 500 },
+        { "gzip/1", 0 },
+        { ";q=1, gzip", 1000 },
+        { "gzip;q=x, gzip;q=0.2", 200 },
+        { "br\ngzip", 1000 },
+        { "gzip;q=0\n*", 0 },
+        { "\n\n", 0 },
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        if (coding(cases[i].headers) != cases[i].quality) {
+            fail_msg("%s", cases[i].headers);
+        }
+    }
+}
+
+
 int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_best),
         cmocka_unit_test(test_several),
-        cmocka_unit_test(test_broken)
+        cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_coding)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
