@@ -27,7 +27,8 @@ units := $(patsubst t/unit/%.c,$(OBJS)/unit/%,$(wildcard t/unit/test_*.c))
 
 # the fuzz targets, and what they are linked with beside that
 fuzzers := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
-fuzzed := $(pure) beacon beacon_gzip
+fuzzed := $(pure) beacon beacon_gzip redis scripts \
+          $(patsubst $(src)/ngx_http_refine_%.c,%,$(wildcard $(src)/*_queue*.c))
 fuzzed_o = $(fuzzed:%=$(OBJS)/fuzz/ngx_http_refine_%.o) $(OBJS)/fuzz/ngx_stub.o
 FUZZ_SECONDS ?= 60
 FUZZ ?= $(fuzzers)
@@ -146,7 +147,8 @@ $(OBJS)/fuzz/all.a: $(fuzzed_o)
 	rm -f $@; ar rc $@ $(fuzzed_o)
 
 $(OBJS)/fuzz/%: t/fuzz/%.c $(wildcard t/fuzz/*.h) $(OBJS)/fuzz/all.a
-	$(fuzz_cc) -fsanitize=fuzzer -o $@ $< $(OBJS)/fuzz/all.a -lcjson -lz -lm
+	$(fuzz_cc) -fsanitize=fuzzer -o $@ $< $(OBJS)/fuzz/all.a -lcjson -lhiredis \
+	    -lz -lm
 
 check:
 	@t/check.pl

@@ -226,7 +226,7 @@ ngx_http_refine_queue_metrics_parse(ngx_http_refine_queue_t *queue,
     e = reply->element;
 
     for (i = 0; i < NGX_HTTP_REFINE_METRICS_HEAD; i++) {
-        if (e[i]->type != types[i]) {
+        if (e[i]->type != types[i] || e[i]->integer < 0) {
             return NGX_ERROR;
         }
     }
@@ -251,6 +251,7 @@ ngx_http_refine_queue_metrics_parse(ngx_http_refine_queue_t *queue,
 
     if (m->first_id.len) {
         first = strtoll((char *) m->first_id.data, NULL, 10);
+        first = ngx_max(first, 0);
         m->oldest_age = ngx_max(e[6]->integer - first, 0);
     }
 
@@ -321,7 +322,7 @@ ngx_http_refine_queue_metrics_counter(ngx_http_refine_metrics_t *m,
     const ngx_str_t  *field;
 
     if (ngx_strncmp(name->str, "dropped:", 8) == 0) {
-        m->dropped += n;
+        m->dropped = (int64_t) ((uint64_t) m->dropped + (uint64_t) n);
     }
 
     for (i = 0; i < NGX_HTTP_REFINE_COUNTER_MAX; i++) {

@@ -72,7 +72,10 @@ ngx_http_refine_surface_add(ngx_http_refine_surfaces_t *surfaces,
         len = NGX_HTTP_REFINE_SURFACE_OTHER;
     }
 
-    surfaces->rows[i].served += served;
+    /* Redis may hold anything */
+
+    surfaces->rows[i].served = (int64_t) ((uint64_t) surfaces->rows[i].served
+                                          + (uint64_t) served);
 }
 
 

@@ -189,6 +189,19 @@ test_no_label(void **state)
 }
 
 
+/* a sum that no counter can hold is not one of its own making */
+
+static void
+test_huge(void **state)
+{
+    add_lit("a\0b", INT64_MAX);
+    add_lit("a\0b", 1);
+
+    assert_int_equal(table.n, 1);
+    assert_true(served("a", "b") == INT64_MIN);
+}
+
+
 int
 main(void)
 {
@@ -197,7 +210,8 @@ main(void)
         cmocka_unit_test_setup(test_order, reset),
         cmocka_unit_test_setup(test_bound, reset),
         cmocka_unit_test_setup(test_other, reset),
-        cmocka_unit_test_setup(test_no_label, reset)
+        cmocka_unit_test_setup(test_no_label, reset),
+        cmocka_unit_test_setup(test_huge, reset)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
