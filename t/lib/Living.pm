@@ -199,7 +199,7 @@ sub alarming {
 
     while (<$in>) {
         next if !/\[(?:alert|emerg|crit)\]|Sanitizer|:\d+: runtime error:/
-                && !/\[(?:warn|error)\].*refine/;
+                && !/\[(?:warn|error)\].*refine(?!.* may lose)/;
         s/^\S+ \S+ (\[\w+\]) [\d#]+: (?:\*\d+ )?/$1 /;
         $line{$_} = 1;
     }
