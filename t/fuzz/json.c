@@ -328,6 +328,10 @@ fuzz_run(fuzz_input_t *in, fuzz_log_t *log)
 
             partial = text && json.more;
 
+            if (text && !partial) {
+                fuzz_print(log, "%s", json.escaped ? " escaped" : "");
+            }
+
             if (!partial && token != NGX_HTTP_REFINE_JSON_KEY
                 && token != NGX_HTTP_REFINE_JSON_OBJECT
                 && token != NGX_HTTP_REFINE_JSON_ARRAY
@@ -363,6 +367,8 @@ fuzz_same(ngx_http_refine_json_t *json, ngx_http_refine_json_token_e token,
     cJSON  *value;
 
     fuzz_assert(!json->more);
+    fuzz_assert(json->escaped
+                == (memchr(json->text.data, '\\', json->text.len) != NULL));
 
     text = malloc(json->text.len + 2);
     fuzz_assert(text != NULL);
