@@ -37,7 +37,7 @@ TESTS ?= t
 prove = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(TESTS)
 
 .PHONY: all help deps build demo test unit fuzz check asan build_asan clang \
-        chaos bench install clean
+        chaos bench soak install clean
 
 all: build
 
@@ -56,6 +56,8 @@ help:
 	@echo 'make chaos       break everything around it for CHAOS_SECONDS=60'
 	@echo '                 (CHAOS_SEED= to repeat a run, CHAOS_ASAN=1 under ASan)'
 	@echo 'make bench       measure against peers (a few minutes)'
+	@echo 'make soak        ten minutes of mixed load; memory has to be flat:'
+	@echo '                 SOAK_SECONDS=600'
 	@echo 'make install     copy the module to PREFIX=$(PREFIX)'
 	@echo 'make clean       remove objs'
 	@echo
@@ -184,6 +186,11 @@ bench:
 	t/bench/collect
 	t/bench/serve
 	t/bench/deliver
+
+soak:
+	@t/lib/deps.sh bench
+	@$(MAKE) -s build
+	t/bench/soak
 
 lexer := $(patsubst %,$(src)/ngx_http_refine_%.c,skip json path path_match)
 
