@@ -10,6 +10,8 @@ static ngx_int_t ngx_http_refine_serve_consent(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_counter_e *reason);
 static ngx_uint_t ngx_http_refine_serve_wanted(ngx_http_request_t *r,
     ngx_http_complex_value_t *condition);
+static ngx_table_elt_t *ngx_http_refine_serve_own(ngx_http_request_t *r,
+    ngx_uint_t fresh);
 static ngx_int_t ngx_http_refine_serve_expose(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_refine_serve_listed(ngx_str_t *list,
     ngx_str_t *name);
@@ -167,28 +169,69 @@ ngx_http_refine_serve_id(ngx_http_request_t *r, ngx_http_refine_ctx_t *ctx)
 ngx_int_t
 ngx_http_refine_serve_header(ngx_http_request_t *r, ngx_http_refine_ctx_t *ctx)
 {
-    ngx_str_t                        *name;
-    ngx_uint_t                        fresh;
-    ngx_table_elt_t                  *h, *own;
-    ngx_http_refine_response_walk_t   walk;
-
-    /* an id that comes out of a cache was given to someone else before */
+    ngx_uint_t        fresh;
+    ngx_table_elt_t  *own;
 
     fresh = 1;
-    name = &ngx_http_refine_serve_name;
 
 #if (NGX_HTTP_CACHE)
     fresh = !r->cached;
 #endif
 
+    own = ngx_http_refine_serve_own(r, fresh);
+
+    if (own != NULL) {
+        ctx->serve_id = own->value;
+
+    } else {
+        if (ngx_http_refine_serve_id(r, ctx) != NGX_OK
+            || ngx_http_refine_header_add(r,
+                                    (char *) ngx_http_refine_serve_name.data,
+                                    &ctx->serve_id)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_refine_serve_expose(r);
+}
+
+
+void
+ngx_http_refine_serve_unlogged(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_CACHE)
+
+    /* a 304 would put it in the place of the one that the browser has got */
+
+    if (r->cached) {
+        (void) ngx_http_refine_serve_own(r, 0);
+    }
+
+#endif
+}
+
+
+/*
+ * The upstream's own id, the others are taken out; an id that comes out of a
+ * cache, not "fresh", was given to someone else before.
+ */
+
+static ngx_table_elt_t *
+ngx_http_refine_serve_own(ngx_http_request_t *r, ngx_uint_t fresh)
+{
+    ngx_table_elt_t                  *h, *own;
+    ngx_http_refine_response_walk_t   walk;
+
     own = NULL;
     walk.part = NULL;
 
     for ( ;; ) {
-        h = ngx_http_refine_response_header(r, name, &walk);
-
+        h = ngx_http_refine_response_header(r, &ngx_http_refine_serve_name,
+                                            &walk);
         if (h == NULL) {
-            break;
+            return own;
         }
 
         if (own == NULL && fresh
@@ -200,21 +243,6 @@ ngx_http_refine_serve_header(ngx_http_request_t *r, ngx_http_refine_ctx_t *ctx)
 
         h->hash = 0;
     }
-
-    if (own != NULL) {
-        ctx->serve_id = own->value;
-
-    } else {
-        if (ngx_http_refine_serve_id(r, ctx) != NGX_OK
-            || ngx_http_refine_header_add(r, (char *) name->data,
-                                          &ctx->serve_id)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return ngx_http_refine_serve_expose(r);
 }
 
 

@@ -33,6 +33,12 @@ ngx_int_t ngx_http_refine_serve_header(ngx_http_request_t *r,
     ngx_http_refine_ctx_t *ctx);
 
 /*
+ * Of a response that is not logged: an id that nginx's own cache kept is taken
+ * out of its header, for it was given to someone else.
+ */
+void ngx_http_refine_serve_unlogged(ngx_http_request_t *r);
+
+/*
  * The value of a serve that is text with variables, decoded where it is one
  * $arg_NAME.  Empty when it is no text (not UTF-8, or a NUL), which is counted.
  */

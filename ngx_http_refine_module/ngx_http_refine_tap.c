@@ -76,6 +76,10 @@ ngx_http_refine_tap_header_filter(ngx_http_request_t *r)
         }
     }
 
+    if (tap == NULL) {
+        ngx_http_refine_serve_unlogged(r);
+    }
+
     rc = ngx_http_next_header_filter(r);
 
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {

@@ -126,6 +126,7 @@ for my $name ('x', 'y') {
 is(scalar events(), 6);
 my $r = get('/s/x', Range => 'bytes=5-9');
 is($r->{status}, 206, 'cut out of the cache');
+is($r->{headers}{'x-refine-serve-id'}, undef, 'not what the cache has kept');
 skipped('range', 1);
 reply('z', '{"results":[]}', 'Cache-Control' => 'max-age=60');
 for (1, 2) {
