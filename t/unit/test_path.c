@@ -352,6 +352,67 @@ test_memory(void **state)
 }
 
 
+/* where the list is that a selector takes its values from */
+
+static void
+test_list(void **state)
+{
+    ngx_str_t                     text;
+    ngx_uint_t                    i;
+    ngx_http_refine_path_t       *path, *list;
+    ngx_http_refine_path_set_t   *set;
+
+    static test_run_t             run;
+
+    static const struct {
+        const char  *text;
+        const char  *json;                      /* NULL: there is no list */
+        const char  *found;
+    } cases[] = {
+        { "a.b[].c", "{\"a\":{\"b\":[]}}", "0[ " },
+        { "a.b[].c", "{\"a\":{\"b\":null,\"c\":1}}", "00 " },
+        { "a[].b[].c", "{\"a\":[{\"b\":[1]},{},{\"b\":2}]}", "0[ 0n2 " },
+        { "a[0].b[]", "{\"a\":[{\"b\":[{\"c\":3}]},{\"b\":4}]}", "0[ " },
+        { "a[][0].c", "{\"a\":[[1]]}", "0[ " },
+        { "[][]", "[[1],2]", "0[ 0n2 " },
+        { "a.b", NULL, NULL },
+        { "a[0].b", NULL, NULL },
+        { "[].a", NULL, NULL }
+    };
+
+    run.stop = 0;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        text.data = (u_char *) cases[i].text;
+        text.len = strlen(cases[i].text);
+
+        assert_null(ngx_http_refine_path_compile(test_pool, &text, &path));
+
+        list = ngx_http_refine_path_list(test_pool, path);
+
+        if (cases[i].json == NULL) {
+            assert_null(list);
+            continue;
+        }
+
+        assert_non_null(list);
+
+        set = ngx_http_refine_path_set(test_pool, &list, 1);
+        assert_non_null(set);
+
+        test_match(&run, set, cases[i].json, strlen(cases[i].json), NO_CUT, 0);
+        assert_int_equal(run.rc, NGX_OK);
+        assert_string_equal(run.log, cases[i].found);
+    }
+
+    ngx_str_set(&text, "a.b[].c");
+    assert_null(ngx_http_refine_path_compile(test_pool, &text, &path));
+    ngx_stub_fail_after(1);
+    assert_null(ngx_http_refine_path_list(test_pool, path));
+    ngx_stub_fail_after(0);
+}
+
+
 static void
 test_syntax(void **state)
 {
@@ -458,6 +519,7 @@ main(void)
         cmocka_unit_test(test_stop),
         cmocka_unit_test(test_broken),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_list),
         cmocka_unit_test(test_syntax)
     };
 
