@@ -125,6 +125,44 @@ ngx_http_refine_batch_split(ngx_http_refine_batch_t *batch, ngx_log_t *log)
 
 
 void
+ngx_http_refine_batch_drop(ngx_http_refine_batch_t *batch, ngx_str_t *ids,
+    ngx_uint_t n)
+{
+    ngx_str_t                *id;
+    ngx_uint_t                i, j, left;
+    ngx_http_refine_entry_t  *entries;
+
+    entries = batch->entries;
+    left = 0;
+
+    for (i = 0; i < batch->n; i++) {
+        id = &entries[i].id;
+
+        for (j = 0; j < n; j++) {
+            if (ids[j].len == id->len
+                && ngx_memcmp(ids[j].data, id->data, id->len) == 0)
+            {
+                break;
+            }
+        }
+
+        if (j < n) {
+            batch->size -= entries[i].line.len + 1;
+            continue;
+        }
+
+        entries[left++] = entries[i];
+    }
+
+    batch->n = left;
+
+    if (left == 0) {
+        ngx_http_refine_batch_free(batch);
+    }
+}
+
+
+void
 ngx_http_refine_batch_free(ngx_http_refine_batch_t *batch)
 {
     ngx_queue_remove(&batch->queue);

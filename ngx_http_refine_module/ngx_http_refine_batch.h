@@ -72,6 +72,10 @@ ngx_int_t ngx_http_refine_batch_cut(ngx_http_refine_claim_t *claim,
 ngx_int_t ngx_http_refine_batch_split(ngx_http_refine_batch_t *batch,
     ngx_log_t *log);
 
+/* takes events out of it, the last of which frees it */
+void ngx_http_refine_batch_drop(ngx_http_refine_batch_t *batch,
+    ngx_str_t *ids, ngx_uint_t n);
+
 /* takes it off its list */
 void ngx_http_refine_batch_free(ngx_http_refine_batch_t *batch);
 

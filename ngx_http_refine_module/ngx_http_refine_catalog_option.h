@@ -37,6 +37,11 @@ struct ngx_http_refine_option_s {
 };
 
 
+/* catalog_table.c: all options, in the order of the docs */
+extern const ngx_http_refine_option_t  ngx_http_refine_options[];
+extern const ngx_uint_t  ngx_http_refine_noptions;
+
+
 /* the setters; the values are in cf->args, none of them is empty */
 
 char *ngx_http_refine_option_number(ngx_conf_t *cf,

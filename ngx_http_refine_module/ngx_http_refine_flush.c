@@ -344,6 +344,10 @@ ngx_http_refine_flush_open(ngx_http_refine_flush_t *flush)
     ngx_queue_t              *q;
     ngx_http_refine_batch_t  *batch;
 
+    if (flush->expiring) {
+        return;
+    }
+
     ngx_http_refine_flush_settle(flush);
 
     for (q = ngx_queue_head(&flush->batches);
@@ -385,7 +389,7 @@ ngx_http_refine_flush_probe(ngx_http_refine_flush_t *flush)
     batch = ngx_http_refine_flush_candidate(flush);
 
     if (flush->gate == NGX_HTTP_REFINE_GATE_WAIT || flush->in_flight
-        || flush->claiming)
+        || flush->claiming || flush->expiring)
     {
         return;
     }
@@ -595,6 +599,7 @@ ngx_http_refine_flush_arm(ngx_http_refine_flush_t *flush)
     ngx_msec_t  delay, most;
 
     pending = !ngx_queue_empty(&flush->batches) || flush->claiming
+              || flush->expiring
               || ngx_http_refine_queue_busy(flush->catalog->store);
 
     delay = ngx_http_refine_flush_next(flush);

@@ -34,7 +34,7 @@ ngx_http_refine_flush_fill(ngx_http_refine_flush_t *flush)
     ngx_uint_t                     n;
     ngx_http_refine_flush_claim_e  claim;
 
-    if (flush->claiming) {
+    if (flush->claiming || flush->expiring) {
         return;
     }
 

@@ -3,7 +3,7 @@
  * Level 5: what the parts of delivery share with each other: flush.c has the
  * timer and decides what is to be done, flush_pace.c keeps to the rate limit,
  * flush_claim.c gets batches from the queue and gives them back, flush_post.c
- * sends them and acts on the answers.
+ * sends them and acts on the answers, flush_expire.c gives up what is too old.
  */
 
 
@@ -63,11 +63,14 @@ struct ngx_http_refine_flush_s {
 
     ngx_msec_t                      quit_at;
     time_t                          dead_logged;
+    time_t                          expire_logged;
+    ngx_uint_t                      expire_status;  /* of the dead letters */
 
     unsigned                        claiming:1;
     unsigned                        draining:1; /* the claim is the drain's */
     unsigned                        single:1;   /* the claim is a probe's */
     unsigned                        asking:1;   /* was sent during a pause */
+    unsigned                        expiring:1; /* nothing is sent or claimed */
 
     unsigned                        drain:1;    /* claim until nothing comes */
     unsigned                        wanted:1;   /* the queue is long */
@@ -139,6 +142,16 @@ void ngx_http_refine_flush_cancel(ngx_http_refine_flush_t *flush,
  * fails again is split.
  */
 void ngx_http_refine_flush_settle(ngx_http_refine_flush_t *flush);
+
+
+/* flush_expire.c */
+
+/*
+ * After a probe has failed with this status: gives up what is older than
+ * retry_window, unless something is under way.
+ */
+void ngx_http_refine_flush_expire(ngx_http_refine_flush_t *flush,
+    ngx_uint_t status);
 
 
 #endif /* _NGX_HTTP_REFINE_FLUSH_CORE_H_INCLUDED_ */

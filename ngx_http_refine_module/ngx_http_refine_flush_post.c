@@ -24,6 +24,8 @@ typedef struct {
     ngx_msec_t                      delay;      /* until the next probe */
     ngx_uint_t                      changed;
     ngx_uint_t                      passed;     /* others have */
+    ngx_uint_t                      held;       /* before or now */
+    ngx_uint_t                      failing;    /* for max_retries probes */
 } ngx_http_refine_flush_answer_t;
 
 
@@ -302,6 +304,14 @@ ngx_http_refine_flush_answered(void *data,
     ngx_http_refine_flush_log(flush, &fa);
     ngx_http_refine_flush_act(flush, batch, &fa);
 
+    if (fa.held) {
+        ngx_http_refine_queue_held(flush->catalog->store);
+    }
+
+    if (fa.failing) {
+        ngx_http_refine_flush_expire(flush, answer->status);
+    }
+
     ngx_http_refine_flush_run(flush);
 }
 
@@ -368,6 +378,15 @@ ngx_http_refine_flush_judge(ngx_http_refine_flush_t *flush,
     }
 
     ngx_http_refine_flush_circuit(circuit, batch, fa);
+
+    if (fa->changed || batch->probe) {
+        fa->held = (fa->before == NGX_HTTP_REFINE_CIRCUIT_HELD
+                    || circuit->state == NGX_HTTP_REFINE_CIRCUIT_HELD);
+
+        fa->failing = (circuit->state == NGX_HTTP_REFINE_CIRCUIT_BACKOFF
+                       && circuit->conf == flush->conf
+                       && circuit->attempts >= flush->catalog->max_retries);
+    }
 
     fa->delay = ngx_http_refine_circuit_left(circuit->retry_at, fa->post.now);
     flush->passes = circuit->passes;

@@ -117,6 +117,7 @@ typedef struct {
     ngx_uint_t                     max_in_flight;
     ngx_http_refine_rate_share_t   rate_share;
     ngx_uint_t                     max_retries;
+    ngx_msec_t                     retry_window;
 
     ngx_http_refine_cookie_t       visitor;
     ngx_http_refine_cookie_t       session;     /* lifetime: session_timeout */

@@ -35,6 +35,7 @@ typedef struct {
     ngx_uint_t                     max_size;        /* max_queue_size */
     off_t                          max_bytes;       /* max_queue_bytes */
     ngx_msec_t                     claim_timeout;
+    ngx_uint_t                     dead_letters;    /* how many are kept */
     size_t                         serve_buffer;    /* bytes */
 } ngx_http_refine_queue_conf_t;
 
@@ -73,6 +74,19 @@ typedef struct {
  */
 typedef void (*ngx_http_refine_claim_pt)(void *data,
     ngx_http_refine_claim_t *claim);
+
+/* one step of many through the queue, or through its dead letters */
+
+typedef struct {
+    ngx_str_t                      next;      /* where to go on; "": the end */
+    ngx_str_t                     *ids;       /* of the events it has moved */
+    ngx_uint_t                     n;
+    unsigned                       failed:1;  /* Redis did not confirm it */
+} ngx_http_refine_step_t;
+
+/* the step is the queue's, and gone when the handler returns */
+typedef void (*ngx_http_refine_step_pt)(void *data,
+    ngx_http_refine_step_t *step);
 
 /* done: NGX_OK, or NGX_ERROR when Redis did not confirm it */
 typedef void (*ngx_http_refine_done_pt)(void *data, ngx_int_t done);
@@ -181,6 +195,18 @@ void ngx_http_refine_queue_ack(ngx_http_refine_queue_t *queue,
 void ngx_http_refine_queue_dead(ngx_http_refine_queue_t *queue,
     ngx_http_refine_entry_t *entry, ngx_uint_t status, ngx_str_t *reason,
     ngx_http_refine_done_pt handler, void *data);
+
+/*
+ * Makes dead letters of events that were stored longer ago than window, by the
+ * later of that and the end of the last pause or hold: some of them, from next
+ * on, which is empty at first.  Those that other workers hold stay.
+ */
+void ngx_http_refine_queue_expire(ngx_http_refine_queue_t *queue,
+    ngx_str_t *next, ngx_msec_t window, ngx_uint_t status, ngx_str_t *reason,
+    ngx_http_refine_step_pt handler, void *data);
+
+/* delivery is held now: so long the events do not age */
+void ngx_http_refine_queue_held(ngx_http_refine_queue_t *queue);
 
 /* keeps a claim from being taken over */
 void ngx_http_refine_queue_renew(ngx_http_refine_queue_t *queue,

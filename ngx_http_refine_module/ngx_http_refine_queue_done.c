@@ -91,7 +91,7 @@ ngx_http_refine_queue_dead(ngx_http_refine_queue_t *queue,
     ngx_http_refine_call_int(call, status);
     ngx_http_refine_call_copy(call, reason);
     ngx_http_refine_call_int(call, entry->attempts);
-    ngx_http_refine_call_int(call, NGX_HTTP_REFINE_QUEUE_DEAD);
+    ngx_http_refine_call_int(call, queue->conf->dead_letters);
 
     call->n = 1;
     call->remember = 1;
@@ -171,6 +171,23 @@ ngx_http_refine_queue_pause(ngx_http_refine_queue_t *queue, ngx_uint_t pause,
     }
 
     ngx_http_refine_call_arg(call, pause ? "1" : "0", 1);
+
+    ngx_http_refine_call_send(call);
+}
+
+
+void
+ngx_http_refine_queue_held(ngx_http_refine_queue_t *queue)
+{
+    ngx_http_refine_call_t  *call;
+
+    call = ngx_http_refine_queue_done_call(queue, NGX_HTTP_REFINE_SCRIPT_PAUSE,
+                                           1, NULL, NULL);
+    if (call == NULL) {
+        return;
+    }
+
+    ngx_http_refine_call_lit(call, "2");
 
     ngx_http_refine_call_send(call);
 }

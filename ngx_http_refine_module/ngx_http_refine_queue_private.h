@@ -20,7 +20,6 @@
 
 #define NGX_HTTP_REFINE_QUEUE_TICK         1000
 #define NGX_HTTP_REFINE_QUEUE_EXIT         5000    /* ms, and a tick or two */
-#define NGX_HTTP_REFINE_QUEUE_DEAD         100000
 #define NGX_HTTP_REFINE_QUEUE_MAX_LATER    65536
 #define NGX_HTTP_REFINE_QUEUE_ID           48      /* of a stream, at most */
 #define NGX_HTTP_REFINE_QUEUE_SPARE        32      /* calls */
@@ -67,6 +66,7 @@ struct ngx_http_refine_call_s {
     ngx_http_refine_claiming_t        claiming;
 
     ngx_http_refine_done_pt           done;       /* of the caller */
+    ngx_http_refine_step_pt           step;       /* the same */
     void                             *data;
 
     ngx_queue_t                       tickets;    /* of a store */

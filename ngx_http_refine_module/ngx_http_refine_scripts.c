@@ -59,7 +59,7 @@ static const char  ngx_http_refine_script_store[] =
     "  local other = 'other\\0other'\n"
     "  for label, n in pairs(served) do\n"
     "    local field = 'served:' .. label\n"
-    "    if label ~= other and redis.call('HEXISTS', stats, field) == 0 then\n"
+    "    if label ~= other and not redis.call('HGET', stats, field) then\n"
     "      local known = redis.call('HGET', stats, 'surfaces')\n"
     "      if (tonumber(known or 0) or 32) < 32 then\n"
     "        redis.call('HINCRBY', stats, 'surfaces', 1)\n"
@@ -171,24 +171,65 @@ static const char  ngx_http_refine_script_ack[] =
     "return n\n";
 
 
-static const char  ngx_http_refine_script_dead[] =
-    "local events, stats, dead = KEYS[1], KEYS[2], KEYS[3]\n"
-    "local id, line = ARGV[1], ''\n"
-    "redis.call('HLEN', stats)\n"
+/* an event becomes a dead letter, unless it is there no more */
+
+#define NGX_HTTP_REFINE_SCRIPT_BURY                                           \
+    "local events, stats, dead = KEYS[1], KEYS[2], KEYS[3]\n"                 \
+    "local function bury(id, entry, status, reason, attempts, most)\n"        \
+    "  local line = ''\n"                                                     \
+    "  redis.call('XACK', events, 'refine', id)\n"                            \
+    "  if redis.call('XDEL', events, id) ~= 1 then return 0 end\n"            \
+    "  for i = 1, #entry[2], 2 do\n"                                          \
+    "    if entry[2][i] == 'e' then line = entry[2][i + 1] end\n"             \
+    "  end\n"                                                                 \
+    "  redis.call('XADD', dead, '*', 'e', line, 'status', status,\n"          \
+    "             'reason', reason, 'attempts', attempts)\n"                  \
+    "  redis.call('HINCRBY', stats, 'failed', 1)\n"                           \
+    "  redis.call('HINCRBY', stats, 'bytes', -#line)\n"                       \
+    "  local n = redis.call('XTRIM', dead, 'MAXLEN', most)\n"                 \
+    "  if n > 0 then redis.call('HINCRBY', stats, 'dead_trimmed', n) end\n"   \
+    "  return 1\n"                                                            \
+    "end\n"                                                                   \
+    "redis.call('HLEN', stats)\n"                                             \
     "redis.call('XLEN', dead)\n"
-    "local entry = redis.call('XRANGE', events, id, id)[1]\n"
-    "redis.call('XACK', events, 'refine', id)\n"
-    "if redis.call('XDEL', events, id) ~= 1 then return 0 end\n"
-    "for i = 1, #entry[2], 2 do\n"
-    "  if entry[2][i] == 'e' then line = entry[2][i + 1] end\n"
+
+
+static const char  ngx_http_refine_script_dead[] =
+    NGX_HTTP_REFINE_SCRIPT_BURY
+    "local entry = redis.call('XRANGE', events, ARGV[1], ARGV[1])[1]\n"
+    "return bury(ARGV[1], entry, ARGV[2], ARGV[3], ARGV[4], ARGV[5])\n";
+
+
+/* what another worker holds may be on its way, and is left alone */
+
+static const char  ngx_http_refine_script_expire[] =
+    NGX_HTTP_REFINE_SCRIPT_BURY
+    "local time, window = redis.call('TIME'), tonumber(ARGV[3])\n"
+    "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
+    "local since = tonumber(redis.call('HGET', stats, 'resumed') or 0) or 0\n"
+    "if redis.call('HGET', stats, 'paused')\n"
+    "   or now - since <= window\n"
+    "then\n"
+    "  return {''}\n"
     "end\n"
-    "redis.call('XADD', dead, '*', 'e', line, 'status', ARGV[2],\n"
-    "           'reason', ARGV[3], 'attempts', ARGV[4])\n"
-    "redis.call('HINCRBY', stats, 'failed', 1)\n"
-    "redis.call('HINCRBY', stats, 'bytes', -#line)\n"
-    "local n = redis.call('XTRIM', dead, 'MAXLEN', ARGV[5])\n"
-    "if n > 0 then redis.call('HINCRBY', stats, 'dead_trimmed', n) end\n"
-    "return 1\n";
+    "local last = string.format('%.0f', math.max(now - window - 1, 0))\n"
+    "local entries = redis.call('XRANGE', events, ARGV[2], last,\n"
+    "                           'COUNT', 100)\n"
+    "local reply = {''}\n"
+    "for _, entry in ipairs(entries) do\n"
+    "  local id, attempts, free = entry[1], 0, true\n"
+    "  local p = redis.pcall('XPENDING', events, 'refine', id, id, 1)\n"
+    "  if not p.err and p[1] then\n"
+    "    attempts = p[1][4]\n"
+    "    free = p[1][2] == ARGV[1] or p[1][3] >= tonumber(ARGV[4])\n"
+    "  end\n"
+    "  if free then\n"
+    "    bury(id, entry, ARGV[5], ARGV[6], attempts, ARGV[7])\n"
+    "    reply[#reply + 1] = id\n"
+    "  end\n"
+    "end\n"
+    "if #entries == 100 then reply[1] = '(' .. entries[100][1] end\n"
+    "return reply\n";
 
 
 static const char  ngx_http_refine_script_renew[] =
@@ -258,6 +299,11 @@ static const char  ngx_http_refine_script_pause[] =
     "  redis.call('HSETNX', stats, 'paused', ms)\n"
     "  return 1\n"
     "end\n"
+    "if ARGV[1] == '2' then\n"
+    "  redis.call('HDEL', stats, '')\n"
+    "  redis.call('HSET', stats, 'resumed', ms)\n"
+    "  return 2\n"
+    "end\n"
     "if redis.call('HDEL', stats, 'paused') == 1 then\n"
     "  redis.call('HSET', stats, 'resumed', ms)\n"
     "end\n"
@@ -277,6 +323,7 @@ const ngx_http_refine_script_t
     ngx_http_refine_script(consumers, 1),
     ngx_http_refine_script(ack, 2),
     ngx_http_refine_script(dead, 3),
+    ngx_http_refine_script(expire, 3),
     ngx_http_refine_script(renew, 1),
     ngx_http_refine_script(return, 1),
     ngx_http_refine_script(metrics, 3),

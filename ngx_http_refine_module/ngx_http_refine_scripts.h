@@ -66,6 +66,15 @@ typedef enum {
      */
     NGX_HTTP_REFINE_SCRIPT_DEAD,
 
+    /*
+     * ARGV: consumer, first id of an XRANGE, an age in ms, claim_timeout,
+     * status, reason, how many dead letters are kept.  Dead letters become of
+     * up to 100 events that are older, by the later of their id and "resumed"
+     * of the stats, that nobody but the consumer holds; of none in a pause.
+     * Reply: where to go on, or "", then their ids.
+     */
+    NGX_HTTP_REFINE_SCRIPT_EXPIRE,
+
     /* ARGV: consumer, ids.  Reply: how many the consumer still held */
     NGX_HTTP_REFINE_SCRIPT_RENEW,
 
@@ -82,7 +91,11 @@ typedef enum {
      */
     NGX_HTTP_REFINE_SCRIPT_METRICS,
 
-    /* ARGV: 1 or 0.  Reply: the same */
+    /*
+     * ARGV: 1 or 0, or 2 while delivery is held: "resumed" is the last time
+     * when nothing could be delivered for a reason that is not Refine's.
+     * Reply: the same.
+     */
     NGX_HTTP_REFINE_SCRIPT_PAUSE,
 
     NGX_HTTP_REFINE_SCRIPT_MAX

@@ -27,6 +27,9 @@ my @ranges = (
     ['max_queue_bytes', '64k to 1024g', ['64k', '65536', '1G', '1024g'],
      ['63k', '1025g', '1t', '0', '-1m', '1.5g', '']],
     ['max_retries', '1 to 100', [1, 100], [0, 101]],
+    ['retry_window', '1s to 400d', ['1s', '400d'], ['999ms', '401d', 0, 'off']],
+    ['dead_letters', '1 to 100000000', [1, 100000000],
+     [0, 100000001, 'off']],
     ['queue_timeout', '10ms to 60s', ['10ms', '1m'], ['9ms', '61s', 0, '2x']],
     ['flush_interval', '10ms to 1h', ['10ms', '1h'], ['9ms', '3601s', '']],
     ['claim_timeout', '1s to 1d', ['1s', '1d'], ['999ms', '86401s']],
@@ -332,7 +335,7 @@ block_bad('batch_size { }', 'unexpected "{"');
 my $known = 'organization_id, catalog_id, api_key, endpoint, enabled, queue, '
             . 'queue_timeout, batch_size, flush_interval, max_in_flight, '
             . 'rate_share, max_queue_size, max_queue_bytes, max_retries, '
-            . 'claim_timeout, '
+            . 'retry_window, dead_letters, claim_timeout, '
             . 'session_timeout, visitor_cookie, session_cookie, cookie_secure, '
             . 'user_id, consent, require_consent, bot, anonymize_ip, '
             . 'allow_origin, connect_timeout, send_timeout, read_timeout, delivery_timeout, '
@@ -340,7 +343,7 @@ my $known = 'organization_id, catalog_id, api_key, endpoint, enabled, queue, '
 
 block_bad("$_ x;",
           qq{unknown option "$_" in refine_catalog "shop", allowed: $known})
-    for 'batchSize', 'spool', 'Consent', 'Enabled', 'retry_window';
+    for 'batchSize', 'spool', 'Consent', 'Enabled', 'retryWindow';
 
 for my $option ('organization_id', 'catalog_id', 'api_key', 'queue') {
     my $options = options_except($option);
@@ -435,6 +438,8 @@ unknown option "flush_intervall" in refine_catalog "shop", allowed: organization
         max_queue_size    1000000;
         max_queue_bytes   1g;
         max_retries       3;
+        retry_window      7d;
+        dead_letters      100000;
         claim_timeout     90s;
         session_timeout   30m;
         visitor_cookie    vid 365d domain=example.com;

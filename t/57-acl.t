@@ -154,12 +154,17 @@ all_sent('new', 28);
 is(scalar(() = mock('acl_new')) - $posts, 1,
    'its claim was renewed, nobody took it over');
 
+is(post('/new', encode_json({ type => 'items_served', surface => 'home_page',
+                              source => 'plp', itemIds => ['a'] }))->{status},
+   204, 'a serve');
+all_sent('new', 29);
+
 mock_set(catalog => 'acl_new', status => 503);
 add(1);
 wait_for(sub { status('new')->{retrying} == 1 }, 'in a backoff');
 reload();
 mock_set(catalog => 'acl_new', status => 200);
-wait_for(sub { control('resume'); status('new')->{sent} == 29 },
+wait_for(sub { control('resume'); status('new')->{sent} == 30 },
          'given back, and taken over', 40);
 
 for my $name ('old', 'new') {

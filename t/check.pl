@@ -140,7 +140,7 @@ sub check_docs {
     }
 
     my $module = slurp("$src/${prefix}module.c");
-    my $catalog = slurp("$src/${prefix}catalog.c");
+    my $catalog = slurp("$src/${prefix}catalog_table.c");
     my $variables = slurp("$src/${prefix}variables.c");
     my $counters = slurp("$src/${prefix}counter.h");
 

@@ -74,6 +74,9 @@ test_claim(ngx_http_refine_claim_t *claim, ngx_uint_t n, size_t *sizes,
         (void) sprintf((char *) entry->line.data, "{\"eventId\":\"e%02u\"",
                        (unsigned) i);
         entry->line.data[strlen((char *) entry->line.data)] = ',';
+
+        entry->id.data = ngx_pnalloc(claim->pool, 8);
+        entry->id.len = sprintf((char *) entry->id.data, "%u-1", (unsigned) i);
     }
 }
 
@@ -213,6 +216,50 @@ test_split(void **state)
 
 
 static void
+test_drop(void **state)
+{
+    size_t                    sizes[] = { 30, 40 };
+    ngx_http_refine_batch_t  *batch;
+    ngx_http_refine_claim_t   claim;
+
+    ngx_str_t  ids[] = { ngx_string("11-1"), ngx_string("2-1"),
+                         ngx_string("0-1"), ngx_string("1-"),
+                         ngx_string("7-1") };
+
+    test_claim(&claim, 5, sizes, 2);
+    assert_int_equal(ngx_http_refine_batch_cut(&claim, &test_list, NULL, 5,
+                                               10000, NULL), NGX_OK);
+    batch = test_first();
+
+    ngx_http_refine_batch_drop(batch, ids, 0);
+    assert_string_equal(test_shape(), "5:175");
+
+    ngx_http_refine_batch_drop(batch, ids, 5);
+    assert_string_equal(test_shape(), "3:113");
+    assert_memory_equal(batch->entries[0].id.data, "1-1", 3);
+    assert_memory_equal(batch->entries[1].id.data, "3-1", 3);
+    assert_memory_equal(batch->entries[2].id.data, "4-1", 3);
+
+    /* a half has its own part of the entries */
+
+    assert_int_equal(ngx_http_refine_batch_split(batch, NULL), NGX_OK);
+    assert_string_equal(test_shape(), "1:41 2:72");
+
+    ids[0] = batch->entries[0].id;
+    ngx_http_refine_batch_drop(batch, ids, 1);
+    assert_string_equal(test_shape(), "2:72");
+    assert_int_equal(test_gone, 0);
+
+    batch = test_first();
+    ids[0] = batch->entries[0].id;
+    ids[1] = batch->entries[1].id;
+    ngx_http_refine_batch_drop(batch, ids, 2);
+    assert_true(ngx_queue_empty(&test_list));
+    assert_int_equal(test_gone, 1);
+}
+
+
+static void
 test_lines(void **state)
 {
     u_char                    buf[400], key[2][NGX_HTTP_REFINE_BATCH_KEY];
@@ -298,6 +345,7 @@ main(void)
     const struct CMUnitTest  tests[] = {
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_split),
+        cmocka_unit_test(test_drop),
         cmocka_unit_test(test_lines),
         cmocka_unit_test(test_no_memory)
     };
