@@ -15,17 +15,23 @@ END
 
 sub key { "refine:{${\catalog()}}:$_[0]" }
 
-# a backlog of n events that another consumer has claimed
+# a backlog of n events that another consumer has claimed, before nginx can
 
 sub claimed_by {
     my ($who, @numbers) = @_;
 
     redis('XGROUP', 'CREATE', key('events'), 'refine', 0, 'MKSTREAM');
-    my @ids = map { redis('XADD', key('events'), '*', 'e', line($_)) } @numbers;
-    redis('XREADGROUP', 'GROUP', 'refine', $who, 'COUNT', scalar @ids,
-          'STREAMS', key('events'), '>');
-    redis('HINCRBY', key('stats'), 'accepted', scalar @ids);
-    return @ids;
+    my $ids = redis('EVAL', <<'END', 1, key('events'), $who, map { line($_) } @numbers);
+local ids = {}
+for i = 2, #ARGV do
+    ids[i - 1] = redis.call('XADD', KEYS[1], '*', 'e', ARGV[i])
+end
+redis.call('XREADGROUP', 'GROUP', 'refine', ARGV[1], 'COUNT', #ids,
+           'STREAMS', KEYS[1], '>')
+return ids
+END
+    redis('HINCRBY', key('stats'), 'accepted', scalar @$ids);
+    return @$ids;
 }
 
 # as if they had been claimed so long ago

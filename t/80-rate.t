@@ -221,7 +221,10 @@ my $n = main::load(2, 1);
 wait_for(sub { sent() == $n }, 'delivered');
 my @t = map { $_->{time} } mock();
 my $seconds = $t[-1] - $t[0];
-ok(@t <= $seconds / 0.5 + 2, @t . " POSTs in $seconds s");
+
+# one more at each end, and one where the first or the last came late
+
+ok(@t <= $seconds / 0.5 + 3, @t . " POSTs in $seconds s");
 ok(@t >= 3, 'and not fewer than intervals');
 
 
