@@ -44,7 +44,7 @@ wait_for(sub { events() == 0 }, 'acknowledged');
 is(sent(), 2, 'counted as sent');
 is(stats()->{accepted}, 2);
 is(scalar dead(), 0);
-is(scalar log_lines(qr{refine: catalog "shop" is up}), 1, 'one line says so');
+is(scalar log_lines(qr{refine: catalog "shop" is up}), 1, 'one line says so')
     or diag(log_lines(qr{refine:}));
 
 
