@@ -79,8 +79,10 @@ typedef void (*ngx_http_refine_claim_pt)(void *data,
 
 typedef struct {
     ngx_str_t                      next;      /* where to go on; "": the end */
+    ngx_str_t                      last;      /* where it will end */
     ngx_str_t                     *ids;       /* of the events it has moved */
     ngx_uint_t                     n;
+    const char                    *limit;     /* what has stopped it */
     unsigned                       failed:1;  /* Redis did not confirm it */
 } ngx_http_refine_step_t;
 
@@ -101,6 +103,7 @@ typedef struct {
     int64_t                        retrying;
     int64_t                        dead;            /* kept dead letters */
     int64_t                        dead_trimmed;
+    int64_t                        dead_replayed;
     int64_t                        bytes;
     int64_t                        oldest_age;      /* ms, 0 when empty */
     int64_t                        counters[NGX_HTTP_REFINE_COUNTER_MAX];
@@ -203,6 +206,15 @@ void ngx_http_refine_queue_dead(ngx_http_refine_queue_t *queue,
  */
 void ngx_http_refine_queue_expire(ngx_http_refine_queue_t *queue,
     ngx_str_t *next, ngx_msec_t window, ngx_uint_t status, ngx_str_t *reason,
+    ngx_http_refine_step_pt handler, void *data);
+
+/*
+ * Puts dead letters whose reason begins so back as newly accepted: some of
+ * them, from next to last, which are both empty at first, so that those which
+ * become dead letters again meanwhile are not met twice.
+ */
+void ngx_http_refine_queue_revive(ngx_http_refine_queue_t *queue,
+    ngx_str_t *next, ngx_str_t *last, ngx_str_t *reason,
     ngx_http_refine_step_pt handler, void *data);
 
 /* delivery is held now: so long the events do not age */

@@ -173,9 +173,12 @@ ngx_http_refine_call_copy(ngx_http_refine_call_t *call, const ngx_str_t *s)
         return;
     }
 
-    /* one more, for an empty string */
+    if (s->len == 0) {
+        ngx_http_refine_call_lit(call, "");
+        return;
+    }
 
-    p = ngx_pnalloc(call->pool, s->len + 1);
+    p = ngx_pnalloc(call->pool, s->len);
     if (p == NULL) {
         call->broken = 1;
         return;

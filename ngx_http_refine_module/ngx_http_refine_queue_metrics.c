@@ -277,7 +277,9 @@ ngx_http_refine_queue_metrics_field(ngx_http_refine_metrics_t *m,
         { ngx_string("failed"), offsetof(ngx_http_refine_metrics_t, failed) },
         { ngx_string("bytes"), offsetof(ngx_http_refine_metrics_t, bytes) },
         { ngx_string("dead_trimmed"),
-          offsetof(ngx_http_refine_metrics_t, dead_trimmed) }
+          offsetof(ngx_http_refine_metrics_t, dead_trimmed) },
+        { ngx_string("dead_replayed"),
+          offsetof(ngx_http_refine_metrics_t, dead_replayed) }
     };
 
     if (name->type != REDIS_REPLY_STRING

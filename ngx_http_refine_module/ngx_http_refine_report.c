@@ -21,7 +21,7 @@ static void ngx_http_refine_report_state(ngx_http_refine_report_row_t *row);
 
 void
 ngx_http_refine_report(ngx_http_request_t *r, ngx_msec_t max_age,
-    ngx_http_refine_report_format_e format, const char *error,
+    ngx_http_refine_report_format_e format, ngx_http_refine_outcome_t *outcome,
     ngx_http_refine_report_pt handler, void *data)
 {
     ngx_uint_t                     i;
@@ -36,9 +36,12 @@ ngx_http_refine_report(ngx_http_request_t *r, ngx_msec_t max_age,
     }
 
     report->format = format;
-    report->error = error;
     report->handler = handler;
     report->data = data;
+
+    if (outcome) {
+        report->outcome = *outcome;
+    }
 
     /* one more than there are, so that nothing is done within the loop */
 

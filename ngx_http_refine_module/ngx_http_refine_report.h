@@ -24,14 +24,23 @@ typedef enum {
 typedef void (*ngx_http_refine_report_pt)(void *data, ngx_str_t *text);
 
 
+/* what an action of refine_control has come to, in front of the metrics */
+
+typedef struct {
+    const char      *error;         /* NULL: none; a constant text */
+    unsigned         replay:1;
+    ngx_uint_t       replayed;      /* dead letters */
+} ngx_http_refine_outcome_t;
+
+
 /*
  * Reads the metrics of all catalogs, not older than max_age, and calls the
  * handler later, unless the request ends before.  The caller holds
- * the request (r->main->count), and finalizes it in the handler.  error: NULL,
- * or a constant text to be included (JSON only).
+ * the request (r->main->count), and finalizes it in the handler.  outcome: for
+ * JSON, copied; or NULL.
  */
 void ngx_http_refine_report(ngx_http_request_t *r, ngx_msec_t max_age,
-    ngx_http_refine_report_format_e format, const char *error,
+    ngx_http_refine_report_format_e format, ngx_http_refine_outcome_t *outcome,
     ngx_http_refine_report_pt handler, void *data);
 
 

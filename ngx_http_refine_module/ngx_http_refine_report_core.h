@@ -31,7 +31,7 @@ typedef struct {
 struct ngx_http_refine_report_s {
     ngx_http_request_t              *request;
     ngx_http_refine_report_format_e  format;
-    const char                      *error;
+    ngx_http_refine_outcome_t        outcome;
     ngx_http_refine_report_pt        handler;
     void                            *data;
     ngx_http_refine_report_row_t    *rows;

@@ -39,10 +39,14 @@ ngx_http_refine_report_json(ngx_http_refine_report_t *report,
     ngx_http_refine_buf_lit(b, "{\"version\":\"" NGX_HTTP_REFINE_VERSION
                                "\",");
 
-    if (report->error) {
+    if (report->outcome.error) {
         ngx_http_refine_report_name(b, "error");
-        ngx_http_refine_report_text(b, report->error);
+        ngx_http_refine_report_text(b, report->outcome.error);
         ngx_http_refine_buf_lit(b, ",");
+    }
+
+    if (report->outcome.replay) {
+        ngx_http_refine_report_int(b, "replayed", report->outcome.replayed);
     }
 
     ngx_http_refine_report_name(b, "catalogs");
@@ -91,6 +95,7 @@ ngx_http_refine_report_catalog(ngx_http_refine_buf_t *b,
 
     ngx_http_refine_report_int(b, "dead", m->dead);
     ngx_http_refine_report_int(b, "deadTrimmed", m->dead_trimmed);
+    ngx_http_refine_report_int(b, "deadReplayed", m->dead_replayed);
     ngx_http_refine_report_int(b, "bytes", m->bytes);
     ngx_http_refine_report_int(b, "oldestAgeMs", m->oldest_age);
 

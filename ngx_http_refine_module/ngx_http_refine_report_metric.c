@@ -194,6 +194,11 @@ const ngx_http_refine_metric_t  ngx_http_refine_metrics[] = {
       ngx_http_refine_metric_number, ngx_http_refine_metric_of(dead_trimmed),
       NULL, 1, 0 },
 
+    { "refine_dead_letters_replayed_total", "counter",
+      "Dead letters put back by refine_control.",
+      ngx_http_refine_metric_number, ngx_http_refine_metric_of(dead_replayed),
+      NULL, 1, 0 },
+
     { "refine_serves_logged_total", "counter",
       "Responses logged by refine_serve.",
       ngx_http_refine_metric_counter, NGX_HTTP_REFINE_SERVES_LOGGED,

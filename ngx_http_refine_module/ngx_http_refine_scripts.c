@@ -5,6 +5,27 @@
 #include "ngx_http_refine_scripts.h"
 
 
+/*
+ * Counts "served", a table by label; of new labels only as many as are told
+ * apart.
+ */
+
+#define NGX_HTTP_REFINE_SCRIPT_SERVED                                         \
+    "local other = 'other\\0other'\n"                                         \
+    "for label, n in pairs(served) do\n"                                      \
+    "  local field = 'served:' .. label\n"                                    \
+    "  if label ~= other and not redis.call('HGET', stats, field) then\n"     \
+    "    local known = redis.call('HGET', stats, 'surfaces')\n"               \
+    "    if (tonumber(known or 0) or 32) < 32 then\n"                         \
+    "      redis.call('HINCRBY', stats, 'surfaces', 1)\n"                     \
+    "    else\n"                                                              \
+    "      field = 'served:' .. other\n"                                      \
+    "    end\n"                                                               \
+    "  end\n"                                                                 \
+    "  redis.call('HINCRBY', stats, field, n)\n"                              \
+    "end\n"
+
+
 /* XPENDING would list the consumers with each answer, XINFO GROUPS does not */
 
 static const char  ngx_http_refine_script_store[] =
@@ -56,19 +77,7 @@ static const char  ngx_http_refine_script_store[] =
     "      redis.call('HINCRBY', stats, 'events:' .. names[t], counts[t])\n"
     "    end\n"
     "  end\n"
-    "  local other = 'other\\0other'\n"
-    "  for label, n in pairs(served) do\n"
-    "    local field = 'served:' .. label\n"
-    "    if label ~= other and not redis.call('HGET', stats, field) then\n"
-    "      local known = redis.call('HGET', stats, 'surfaces')\n"
-    "      if (tonumber(known or 0) or 32) < 32 then\n"
-    "        redis.call('HINCRBY', stats, 'surfaces', 1)\n"
-    "      else\n"
-    "        field = 'served:' .. other\n"
-    "      end\n"
-    "    end\n"
-    "    redis.call('HINCRBY', stats, field, n)\n"
-    "  end\n"
+    NGX_HTTP_REFINE_SCRIPT_SERVED
     "elseif pos < #ARGV then\n"
     "  redis.call('HDEL', stats, '')\n"
     "end\n"
@@ -232,6 +241,68 @@ static const char  ngx_http_refine_script_expire[] =
     "return reply\n";
 
 
+/*
+ * What is no event of this module stays where it is: it would only become a
+ * dead letter again.
+ */
+
+static const char  ngx_http_refine_script_revive[] =
+    "local events, stats, dead = KEYS[1], KEYS[2], KEYS[3]\n"
+    "local last, full, n, max, room, each = ARGV[2], 0, 0, tonumber(ARGV[4]),\n"
+    "                                  tonumber(ARGV[5]), tonumber(ARGV[6])\n"
+    "local len = redis.call('XLEN', events)\n"
+    "local bytes = tonumber(redis.call('HGET', stats, 'bytes') or 0)\n"
+    "local size = math.max(bytes, 0) + len * each\n"
+    "if len == 0 then bytes, size = -bytes, 0 else bytes = 0 end\n"
+    "redis.call('XLEN', dead)\n"
+    "if last == '' then\n"
+    "  local r = redis.pcall('XINFO', 'STREAM', dead)\n"
+    "  for i = 1, r.err and 0 or #r, 2 do\n"
+    "    if r[i] == 'last-generated-id' then last = r[i + 1] end\n"
+    "  end\n"
+    "  if last == '' then return {0, '', '', 0} end\n"
+    "end\n"
+    "local letters = redis.call('XRANGE', dead, ARGV[1], last, 'COUNT', 200)\n"
+    "local served, types = {}, { items_served = 0, click = 0, view = 0,\n"
+    "                            add_to_cart = 0, purchase = 0 }\n"
+    "for _, letter in ipairs(letters) do\n"
+    "  local id, f = letter[1], { e = '', reason = '' }\n"
+    "  for i = 1, #letter[2], 2 do f[letter[2][i]] = letter[2][i + 1] end\n"
+    "  if f.e:sub(1, 12) == '{\"eventId\":\"'\n"
+    "     and f.reason:sub(1, #ARGV[3]) == ARGV[3]\n"
+    "  then\n"
+    "    if len >= max then full = 1 break end\n"
+    "    if size + #f.e + each > room then full = 2 break end\n"
+    "    if redis.call('XDEL', dead, id) == 1 then\n"
+    "      redis.call('XADD', events, '*', 'e', f.e)\n"
+    "      n, len, bytes = n + 1, len + 1, bytes + #f.e\n"
+    "      size = size + #f.e + each\n"
+    "      local ok, e = pcall(cjson.decode, f.e)\n"
+    "      local t = ok and types[e.type] and e.type\n"
+    "      if t then types[t] = types[t] + 1 end\n"
+    "      if t == 'items_served' then\n"
+    "        local label = tostring(e.surface or '') .. '\\0'\n"
+    "                      .. tostring(e.source or '')\n"
+    "        served[label] = (served[label] or 0) + 1\n"
+    "      end\n"
+    "    end\n"
+    "  end\n"
+    "end\n"
+    "if n > 0 then\n"
+    "  redis.call('HINCRBY', stats, 'accepted', n)\n"
+    "  redis.call('HINCRBY', stats, 'bytes', bytes)\n"
+    "  redis.call('HINCRBY', stats, 'dead_replayed', n)\n"
+    "  for name, count in pairs(types) do\n"
+    "    if count > 0 then\n"
+    "      redis.call('HINCRBY', stats, 'events:' .. name, count)\n"
+    "    end\n"
+    "  end\n"
+    NGX_HTTP_REFINE_SCRIPT_SERVED
+    "end\n"
+    "local next = full == 0 and #letters == 200 and '(' .. letters[200][1]\n"
+    "return {n, next or '', last, full}\n";
+
+
 static const char  ngx_http_refine_script_renew[] =
     "local n = 0\n"
     "for i = 2, #ARGV do\n"
@@ -324,6 +395,7 @@ const ngx_http_refine_script_t
     ngx_http_refine_script(ack, 2),
     ngx_http_refine_script(dead, 3),
     ngx_http_refine_script(expire, 3),
+    ngx_http_refine_script(revive, 3),
     ngx_http_refine_script(renew, 1),
     ngx_http_refine_script(return, 1),
     ngx_http_refine_script(metrics, 3),

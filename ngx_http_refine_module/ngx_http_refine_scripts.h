@@ -75,6 +75,16 @@ typedef enum {
      */
     NGX_HTTP_REFINE_SCRIPT_EXPIRE,
 
+    /*
+     * ARGV: first id of an XRANGE, last id or "" for the last one there is,
+     * how a reason begins, max_queue_size, max_queue_bytes, what an entry takes
+     * beside its line.  Of up to 200 dead letters those of such a reason become
+     * events again, as long as there is room.
+     * Reply: how many, where to go on or "", the last id, then 1
+     * (max_queue_size) or 2 (max_queue_bytes) when there was no room, else 0.
+     */
+    NGX_HTTP_REFINE_SCRIPT_REVIVE,
+
     /* ARGV: consumer, ids.  Reply: how many the consumer still held */
     NGX_HTTP_REFINE_SCRIPT_RENEW,
 

@@ -41,7 +41,7 @@ like($s->{version}, qr/^\d+\.\d+\.\d+$/);
 is_deeply([keys %{ $s->{catalogs} }], ['shop']);
 my $m = $s->{catalogs}{shop};
 for my $name (qw(queued sent failed retrying accepted duplicates dead bytes
-                 oldestAgeMs deadTrimmed))
+                 oldestAgeMs deadTrimmed deadReplayed))
 {
     is($m->{$name}, 0, $name);
 }

@@ -146,7 +146,7 @@ POST /c
 --- error_code: 204
 --- check
 redis_kill();
-for my $action (qw(flush pause resume)) {
+for my $action (qw(flush pause resume replay)) {
     my $r = control("action=$action");
     is($r->{status}, 503, $action);
     like($r->{json}{error}, qr/Redis/);
@@ -173,15 +173,14 @@ POST /x
 X-Refine-Control: 1
 --- error_code: 400
 --- response_body
-{"error":"action must be given: flush, pause or resume"}
+{"error":"action must be given: flush, pause, resume or replay"}
 --- check
 post('/c', $CLICK);
 my %bad = (
-    'action='                          => 'action must be flush, pause or resume',
-    'action=stop'                      => 'action must be flush, pause or resume',
-    'action=replay'                    => 'action must be flush, pause or resume',
-    'action=Flush'                     => 'action must be flush, pause or resume',
-    'action'                           => 'action must be flush, pause or resume',
+    'action='                          => 'action must be flush, pause, resume or replay',
+    'action=stop'                      => 'action must be flush, pause, resume or replay',
+    'action=Flush'                     => 'action must be flush, pause, resume or replay',
+    'action'                           => 'action must be flush, pause, resume or replay',
     'action=flush&action=pause'        => 'action must not be given twice',
     'action=flush&catalog='            => 'catalog must be the name of a refine_catalog',
     'action=flush&catalog=other'       => 'catalog must be the name of a refine_catalog',
@@ -193,7 +192,11 @@ my %bad = (
     'action=flush&timeout=-1'          => 'timeout must be from 1 to 300 seconds',
     'action=flush&timeout=x'           => 'timeout must be from 1 to 300 seconds',
     'action=pause&timeout=5'           => 'timeout is only for action=flush',
-    'action=flush&verbose=1'           => 'only the parameters action, catalog and timeout are known',
+    'action=replay&timeout=5'          => 'timeout is only for action=flush',
+    'action=flush&reason=x'            => 'reason is only for action=replay',
+    'action=replay&reason='            => q(reason must be the beginning of a dead letter's reason),
+    'action=replay&reason=x&reason=x'  => 'reason must not be given twice',
+    'action=flush&verbose=1'           => 'only the parameters action, catalog, reason and timeout are known',
 );
 for my $query (sort keys %bad) {
     my $r = control($query);
@@ -254,7 +257,7 @@ POST /c
 --- error_code: 204
 --- check
 mock_set(status => 503);
-for my $action ('flush', 'pause', 'resume', 'flush') {
+for my $action ('flush', 'pause', 'resume', 'replay', 'flush') {
     for my $wait (0, 0.01, 0.1) {
         my $socket = IO::Socket::INET->new('127.0.0.1:' . http_port());
         print {$socket} "POST /x?action=$action HTTP/1.1\r\nHost: localhost\r\n"

@@ -50,7 +50,8 @@ sub agree {
     my %counter = (sent => 'events_sent', failed => 'events_failed',
                    accepted => 'events_accepted',
                    duplicates => 'events_duplicate',
-                   deadTrimmed => 'dead_letters_trimmed');
+                   deadTrimmed => 'dead_letters_trimmed',
+                   deadReplayed => 'dead_letters_replayed');
     my %group = (rejected => [qw(rejected reason)],
                  dropped => [qw(events_dropped reason)],
                  events => [qw(events_stored type)],

@@ -4,8 +4,8 @@
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
 use Refine;
+use Delivery;
 use Prometheus;
-use JSON::PP;
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
@@ -113,6 +113,7 @@ __DATA__
 --- config
     location = /s { refine_status prometheus; }
     location = /c { refine_collect; }
+    location = /refine/control { refine_control; }
     location = /r {
         default_type application/json;
         refine_serve search;
@@ -138,11 +139,18 @@ while (time < $end) {
     }
     $under_way{$_} ||= number($p, $_) for qw(events_queued events_retrying
         events_sent_total events_failed_total);
+    $under_way{replayed} ||= 0;
     $under_way{dropped} ||= sum($p, 'events_dropped_total');
     $under_way{duplicate} ||= number($p, 'events_duplicate_total');
     last if ++$n >= 12 && $risen >= 2
             && !grep { !$_ } CORE::values %under_way;
     mock_set(status => 503, times => 3) if $n == 5;
+    if ($n > 8 && $under_way{events_failed_total}) {
+        mock_set(status => 200);
+        my $r = control('replay');
+        $under_way{replayed} ||= $r->{status} == 200
+                                 && decode_json($r->{body})->{replayed};
+    }
     sleep 0.2;
 }
 cmp_ok($risen, '>=', 2, 'compared');
@@ -156,7 +164,8 @@ wait_for(sub {
 }, 'all of it is delivered, or a dead letter', 60);
 hold($p, 'at the end');
 rising($old, $p);
-is(number($p, 'dead_letters'), number($p, 'events_failed_total'), 'dead');
+is(number($p, 'dead_letters') + number($p, 'dead_letters_replayed_total'),
+   number($p, 'events_failed_total'), 'dead, or replayed');
 my %labels = map { ("$_->{labels}{surface}|$_->{labels}{source}" => 1) }
              @{ $p->{metrics}{refine_served_total}{samples} };
 is(scalar(CORE::keys %labels), 33, '32 and the rest, over both workers');

@@ -159,12 +159,16 @@ is(post('/new', encode_json({ type => 'items_served', surface => 'home_page',
    204, 'a serve');
 all_sent('new', 29);
 
+mock_set(catalog => 'acl_new', status => 200);
+like(control('replay&catalog=new')->{body}, qr/"replayed":1,/, 'replayed');
+all_sent('new', 30);
+
 mock_set(catalog => 'acl_new', status => 503);
 add(1);
 wait_for(sub { status('new')->{retrying} == 1 }, 'in a backoff');
 reload();
 mock_set(catalog => 'acl_new', status => 200);
-wait_for(sub { control('resume'); status('new')->{sent} == 30 },
+wait_for(sub { control('resume'); status('new')->{sent} == 31 },
          'given back, and taken over', 40);
 
 for my $name ('old', 'new') {

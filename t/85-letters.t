@@ -105,7 +105,9 @@ is(join(' ', map { $_->{e}{eventId} } @dead),
    join(' ', map { "e$_" } 1 .. 250), 'in order');
 is(join(' ', unique(map { $_->{reason} } @dead)), 'older than retry_window');
 is(join(' ', unique(map { $_->{status} } @dead)), 503);
-is(scalar(grep { $_->{attempts} > 0 } @dead), 30, 'one batch was tried');
+my $tried = grep { $_->{attempts} > 0 } @dead;
+cmp_ok($tried, '>=', 30, 'a batch was tried');
+cmp_ok($tried, '<', 200, 'not all');
 is(scalar events(), 11, 'the others stay');
 failed_probes(3);
 is(stats()->{failed}, 250, 'so they do');
