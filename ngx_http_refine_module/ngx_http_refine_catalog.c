@@ -30,6 +30,8 @@ static void ngx_http_refine_catalog_share(ngx_http_refine_main_conf_t *rmcf,
     ngx_http_refine_catalog_t *catalog);
 static ngx_int_t ngx_http_refine_catalog_rediss(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog);
+static ngx_uint_t ngx_http_refine_catalog_same(ngx_http_refine_catalog_t *one,
+    ngx_http_refine_catalog_t *two);
 static ngx_int_t ngx_http_refine_catalog_apart(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *one, ngx_http_refine_catalog_t *two);
 static void ngx_http_refine_catalog_at(ngx_conf_t *cf, ngx_conf_t *conf,
@@ -626,19 +628,10 @@ static ngx_int_t
 ngx_http_refine_catalog_apart(ngx_conf_t *cf, ngx_http_refine_catalog_t *one,
     ngx_http_refine_catalog_t *two)
 {
-    ngx_conf_t                     conf;
-    ngx_conf_file_t                file;
-    ngx_http_refine_queue_conf_t  *a, *b;
+    ngx_conf_t       conf;
+    ngx_conf_file_t  file;
 
-    a = &one->queue;
-    b = &two->queue;
-
-    if (a->redis.db != b->redis.db
-        || !ngx_http_refine_catalog_equal(&a->catalog, &b->catalog)
-        || !ngx_http_refine_catalog_equal(&a->prefix, &b->prefix)
-        || !ngx_http_refine_catalog_equal(&a->redis.target.name,
-                                          &b->redis.target.name))
-    {
+    if (!ngx_http_refine_catalog_same(one, two)) {
         return NGX_OK;
     }
 
@@ -648,8 +641,8 @@ ngx_http_refine_catalog_apart(ngx_conf_t *cf, ngx_http_refine_catalog_t *one,
                        "refine_catalog \"%V\" and \"%V\" have the same "
                        "catalog_id \"%V\" in the same queue \"%V\", allowed: "
                        "a queue each, or another prefix=",
-                       &one->name, &two->name, &a->catalog,
-                       &a->redis.target.name);
+                       &one->name, &two->name, &one->queue.catalog,
+                       &one->queue.redis.target.name);
 
     return NGX_ERROR;
 }
@@ -668,4 +661,55 @@ ngx_http_refine_catalog_at(ngx_conf_t *cf, ngx_conf_t *conf,
     file->line = place->line;
 
     conf->conf_file = file;
+}
+
+
+void
+ngx_http_refine_catalog_compare(ngx_array_t *before, ngx_array_t *now,
+    ngx_log_t *log)
+{
+    ngx_uint_t                   i, j, n;
+    ngx_http_refine_catalog_t  **old, **catalogs;
+
+    old = before->elts;
+    catalogs = now ? now->elts : NULL;
+    n = now ? now->nelts : 0;
+
+    for (i = 0; i < before->nelts; i++) {
+
+        for (j = 0; j < n; j++) {
+            if (ngx_http_refine_catalog_same(old[i], catalogs[j])) {
+                break;
+            }
+        }
+
+        if (j == n) {
+            ngx_log_error(NGX_LOG_WARN, log, 0,
+                          "refine: catalog \"%V\" is not delivered any more: "
+                          "what its queue holds stays in redis %V under "
+                          "%V:{%V}:events", &old[i]->name,
+                          &old[i]->queue.redis.target.name,
+                          &old[i]->queue.prefix,
+                          &old[i]->catalog_id);
+        }
+    }
+}
+
+
+/* under whatever name, they have one queue */
+
+static ngx_uint_t
+ngx_http_refine_catalog_same(ngx_http_refine_catalog_t *one,
+    ngx_http_refine_catalog_t *two)
+{
+    ngx_http_refine_queue_conf_t  *a, *b;
+
+    a = &one->queue;
+    b = &two->queue;
+
+    return a->redis.db == b->redis.db
+           && ngx_http_refine_catalog_equal(&a->catalog, &b->catalog)
+           && ngx_http_refine_catalog_equal(&a->prefix, &b->prefix)
+           && ngx_http_refine_catalog_equal(&a->redis.target.name,
+                                            &b->redis.target.name);
 }

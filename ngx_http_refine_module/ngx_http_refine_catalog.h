@@ -31,5 +31,12 @@ char *ngx_http_refine_catalog_use(ngx_conf_t *cf, ngx_command_t *cmd,
  */
 ngx_int_t ngx_http_refine_catalog_check(ngx_conf_t *cf);
 
+/*
+ * After a reload: logs which queues nobody here delivers any more.  Both are of
+ * pointers to catalogs; now may be NULL.
+ */
+void ngx_http_refine_catalog_compare(ngx_array_t *before, ngx_array_t *now,
+    ngx_log_t *log);
+
 
 #endif /* _NGX_HTTP_REFINE_CATALOG_H_INCLUDED_ */

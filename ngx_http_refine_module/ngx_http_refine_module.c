@@ -15,6 +15,7 @@
 
 
 static ngx_int_t ngx_http_refine_init(ngx_conf_t *cf);
+static ngx_int_t ngx_http_refine_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_refine_init_process(ngx_cycle_t *cycle);
 static void ngx_http_refine_exit_process(ngx_cycle_t *cycle);
 static ngx_array_t *ngx_http_refine_catalogs(ngx_cycle_t *cycle);
@@ -89,7 +90,7 @@ ngx_module_t  ngx_http_refine_module = {
     ngx_http_refine_commands,              /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_refine_init_module,           /* init module */
     ngx_http_refine_init_process,          /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -118,6 +119,44 @@ ngx_http_refine_init(ngx_conf_t *cf)
 
     if (rmcf->collects && ngx_http_refine_collect_init(cf) != NGX_OK) {
         return NGX_ERROR;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_refine_init_module(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                    i;
+    ngx_cycle_t                  *old;
+    ngx_http_refine_main_conf_t  *before, *now;
+
+    old = cycle->old_cycle;
+
+    if (old == NULL || old->conf_ctx == NULL) {
+        return NGX_OK;
+    }
+
+    /* another build of the module may know its configuration otherwise */
+
+    for (i = 0; i < old->modules_n; i++) {
+        if (old->modules[i] == &ngx_http_refine_module) {
+            break;
+        }
+    }
+
+    if (i == old->modules_n) {
+        return NGX_OK;
+    }
+
+    before = ngx_http_cycle_get_module_main_conf(old, ngx_http_refine_module);
+    now = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_refine_module);
+
+    if (before) {
+        ngx_http_refine_catalog_compare(&before->catalogs,
+                                        now ? &now->catalogs : NULL,
+                                        cycle->log);
     }
 
     return NGX_OK;
