@@ -49,6 +49,7 @@ ngx_http_refine_circuit_use(ngx_http_refine_circuit_t *c, uint64_t conf,
     c->refused = 0;
     c->bytes = NGX_HTTP_REFINE_BATCH_BYTES;
     c->last_status = 0;
+    c->last_error_len = 0;
 
     ngx_http_refine_rate_init(&c->rate);
 }

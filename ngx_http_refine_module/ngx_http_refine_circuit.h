@@ -23,6 +23,7 @@
 #define NGX_HTTP_REFINE_CIRCUIT_HOLD        60000
 #define NGX_HTTP_REFINE_CIRCUIT_LEASE       5000
 #define NGX_HTTP_REFINE_CIRCUIT_CONFS       8
+#define NGX_HTTP_REFINE_CIRCUIT_ERROR       96
 
 
 typedef enum {
@@ -69,6 +70,8 @@ typedef struct {
     ngx_msec_t                 bytes_at;    /* when it last changed */
 
     ngx_uint_t                 last_status;
+    u_char                     last_error[NGX_HTTP_REFINE_CIRCUIT_ERROR];
+    size_t                     last_error_len;
     ngx_http_refine_rate_t     rate;
 
     unsigned                   paused:1;

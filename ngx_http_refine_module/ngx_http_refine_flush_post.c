@@ -39,6 +39,8 @@ static ngx_msec_t ngx_http_refine_flush_wait(
     ngx_http_refine_http_answer_t *answer, time_t date);
 static void ngx_http_refine_flush_judge(ngx_http_refine_flush_t *flush,
     ngx_http_refine_batch_t *batch, ngx_http_refine_flush_answer_t *fa);
+static void ngx_http_refine_flush_note(ngx_http_refine_circuit_t *circuit,
+    ngx_http_refine_flush_answer_t *fa);
 static ngx_uint_t ngx_http_refine_flush_passed(ngx_http_refine_batch_t *batch,
     uint64_t passes);
 static void ngx_http_refine_flush_circuit(ngx_http_refine_circuit_t *circuit,
@@ -373,7 +375,7 @@ ngx_http_refine_flush_judge(ngx_http_refine_flush_t *flush,
     fa->before = circuit->state;
 
     if (circuit->conf == flush->conf) {
-        circuit->last_status = fa->answer->status;
+        ngx_http_refine_flush_note(circuit, fa);
         ngx_http_refine_rate_answer(&circuit->rate, &fa->rate);
     }
 
@@ -392,6 +394,40 @@ ngx_http_refine_flush_judge(ngx_http_refine_flush_t *flush,
     flush->passes = circuit->passes;
 
     ngx_http_refine_shared_unlock(flush->catalog->zone);
+}
+
+
+/* for the status; what Refine says itself may quote an event, or the key */
+
+static void
+ngx_http_refine_flush_note(ngx_http_refine_circuit_t *circuit,
+    ngx_http_refine_flush_answer_t *fa)
+{
+    u_char      *p, *last;
+    ngx_uint_t   status;
+
+    status = fa->answer->status;
+    circuit->last_status = status;
+
+    p = circuit->last_error;
+    last = p + NGX_HTTP_REFINE_CIRCUIT_ERROR;
+
+    if (status == 0) {
+        p = ngx_slprintf(p, last, "no answer (%s)",
+                         fa->answer->error ? fa->answer->error : "unknown");
+
+    } else if (fa->verdict != NGX_HTTP_REFINE_VERDICT_DELIVERED) {
+        p = ngx_slprintf(p, last, "Refine answered %ui", status);
+    }
+
+    if (fa->action == NGX_HTTP_REFINE_ACTION_HOLD
+        || fa->action == NGX_HTTP_REFINE_ACTION_HOLD_ASIDE)
+    {
+        p = ngx_slprintf(p, last, ", %s",
+                         ngx_http_refine_verdict_advice(status));
+    }
+
+    circuit->last_error_len = p - circuit->last_error;
 }
 
 

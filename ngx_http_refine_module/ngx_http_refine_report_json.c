@@ -230,6 +230,15 @@ ngx_http_refine_report_circuit(ngx_http_refine_buf_t *b,
     ngx_http_refine_buf_lit(b, ",\"lastStatus\":");
     ngx_http_refine_buf_int(b, state->last_status);
 
+    ngx_http_refine_buf_lit(b, ",\"lastError\":");
+
+    if (state->last_error_len) {
+        ngx_http_refine_buf_json(b, state->last_error, state->last_error_len);
+
+    } else {
+        ngx_http_refine_buf_lit(b, "null");
+    }
+
     if (state->retry_at) {
         ngx_http_refine_buf_lit(b, ",\"retryAt\":");
         ngx_http_refine_buf_int(b, state->retry_at);

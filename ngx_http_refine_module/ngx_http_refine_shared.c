@@ -3,7 +3,7 @@
 #include <openssl/rand.h>
 
 
-#define NGX_HTTP_REFINE_SHARED_LAYOUT   0x52460003
+#define NGX_HTTP_REFINE_SHARED_LAYOUT   0x52460004
 #define NGX_HTTP_REFINE_SHARED_BUCKETS  16384
 #define NGX_HTTP_REFINE_SHARED_WAYS     8
 
@@ -169,6 +169,8 @@ ngx_http_refine_shared_state(ngx_shm_zone_t *zone,
 
     state->state = c->state;
     state->last_status = c->last_status;
+    state->last_error_len = c->last_error_len;
+    ngx_memcpy(state->last_error, c->last_error, c->last_error_len);
     state->limit = c->rate.limit;
     state->remaining = c->rate.remaining;
     state->reset = (c->rate.reset > 0) ? (uint64_t) c->rate.reset : 0;

@@ -20,6 +20,8 @@
 typedef struct {
     ngx_http_refine_circuit_e  state;
     ngx_uint_t                 last_status;     /* 0: none, or no answer */
+    u_char                     last_error[NGX_HTTP_REFINE_CIRCUIT_ERROR];
+    size_t                     last_error_len;  /* 0: the last one passed */
     uint64_t                   retry_at;        /* 0: at once */
     int64_t                    limit;           /* X-RateLimit-*, -1: none */
     int64_t                    remaining;

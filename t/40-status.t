@@ -59,6 +59,7 @@ is($m->{serves}{skipped}{serve_buffer}, 0);
 is_deeply($m->{redis}, { state => 'up', durable => JSON::PP::false });
 is($m->{refine}{state}, 'unknown', 'nothing was sent yet');
 is($m->{refine}{lastStatus}, 0);
+is($m->{refine}{lastError}, undef);
 is_deeply($m->{refine}{rate},
           { limit => undef, remaining => undef, reset => undef });
 ok(!$m->{paused});
@@ -119,6 +120,8 @@ wait_for(sub {
 my $m = status()->{catalogs}{shop};
 is($m->{refine}{state}, 'up');
 is($m->{refine}{lastStatus}, 200);
+is($m->{refine}{lastError}, undef);
+is($m->{refine}{retryAt}, undef);
 is($m->{bytes}, 0);
 is($m->{oldestAgeMs}, 0);
 
@@ -129,6 +132,7 @@ is($m->{oldestAgeMs}, 0);
     flush_interval 100ms;
 --- config
     location = /s { refine_status; }
+    location = /x { refine_control; }
     location = /c { refine_collect; }
     location = /t { return 204; }
 --- request
@@ -142,8 +146,26 @@ wait_for(sub { status()->{catalogs}{shop}{refine}{state} eq 'backoff' },
          'an outage');
 my $m = status()->{catalogs}{shop};
 is($m->{refine}{lastStatus}, 503);
+is($m->{refine}{lastError}, 'Refine answered 503');
 cmp_ok($m->{refine}{retryAt}, '>', 1000 * (CORE::time - 60));
 conserved($m, 'outage');
+for my $told ([{ drop => 1 }, 'backoff', 0, qr/^no answer \(.*closed.*\)\z/],
+              [{ status => 401 }, 'held', 401,
+               qr/^Refine answered 401, check api_key\z/],
+              [{ status => 500 }, 'held', 500, qr/^Refine answered 500\z/])
+{
+    my ($how, $state, $status, $error) = @$told;
+    mock_set();
+    mock_set(%$how);
+    my $refine;
+    wait_for(sub {
+        post('/x?action=resume', '', 'X-Refine-Control' => 1);
+        $refine = status()->{catalogs}{shop}{refine};
+        return ($refine->{lastError} // '') =~ $error;
+    }, "the error of $state");
+    is($refine->{state}, $state);
+    is($refine->{lastStatus}, $status);
+}
 
 
 
