@@ -157,6 +157,27 @@ fuzz_claimed(void *data, ngx_http_refine_claim_t *claim)
 
 
 static void
+fuzz_stepped(void *data, ngx_http_refine_step_t *step)
+{
+    ngx_uint_t  i;
+
+    fuzz_tell(data, "step");
+    fuzz_print(fuzz_out, " %llu%s %s ", (unsigned long long) step->n,
+               step->failed ? " failed" : "", step->limit ? step->limit : "");
+    fuzz_write(fuzz_out, step->next.data, step->next.len);
+    fuzz_print(fuzz_out, " ");
+    fuzz_write(fuzz_out, step->last.data, step->last.len);
+
+    fuzz_assert(!step->failed || (step->n == 0 && step->next.len == 0));
+
+    for (i = 0; step->ids && i < step->n; i++) {
+        fuzz_print(fuzz_out, "\n  ");
+        fuzz_write(fuzz_out, step->ids[i].data, step->ids[i].len);
+    }
+}
+
+
+static void
 fuzz_counted(void *data, ngx_http_refine_metrics_t *m)
 {
     ngx_uint_t  i;
@@ -196,6 +217,7 @@ fuzz_call(ngx_http_refine_queue_t *queue, char c, void *data)
     };
 
     static ngx_str_t                 reason = ngx_string("why");
+    static ngx_str_t                 none = ngx_null_string;
 
     memset(ev, 0, sizeof(ev));
     ev[0].line = entry[0].line;
@@ -218,6 +240,16 @@ fuzz_call(ngx_http_refine_queue_t *queue, char c, void *data)
     case 'd':
         ngx_http_refine_queue_dead(queue, entry, 400, &reason, fuzz_done,
                                    data);
+        return;
+
+    case 'e':
+        ngx_http_refine_queue_expire(queue, &none, 1000, 503, &reason,
+                                     fuzz_stepped, data);
+        return;
+
+    case 'v':
+        ngx_http_refine_queue_revive(queue, &none, &entry[0].id, &none,
+                                     fuzz_stepped, data);
         return;
 
     case 'r':
