@@ -75,8 +75,9 @@ my ($new) = map { $_->[0] } peer_seen('auth');
 my @seen = grep { $_->[0] == $new } peer_seen();
 is_deeply([@{ $seen[0] }[1 .. 3]], ['auth', 'shop', 'p@ss']);
 is_deeply([@{ $seen[1] }[1 .. 2]], ['select', '3']);
-is(scalar(grep { $_->[1] eq 'script' } @seen[2 .. 11]), 10, 'loaded');
-is($seen[12][1], 'hdel', 'a write that changes nothing');
+my ($after) = grep { $seen[$_][1] ne 'script' } 2 .. $#seen;
+cmp_ok($after, '>', 10, 'loaded');
+is($seen[$after][1], 'hdel', 'a write that changes nothing');
 
 
 

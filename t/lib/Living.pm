@@ -449,17 +449,15 @@ sub normal {
     my $body = $response->{body};
     my ($now) = map { /^Date: (.*)/i ? seconds($1) : () } @lines;
 
-    if ($response->{method} ne 'HEAD' && $lines[0] =~ m{^HTTP/\S+ 200\b}) {
+    if ($nginx{$name}{serve}) {
+        @lines = without_refine(@lines)
+            if $response->{method} ne 'HEAD' && $lines[0] =~ m{^HTTP/\S+ 200\b};
 
-        if ($nginx{$name}{serve}) {
-            @lines = without_refine(@lines);
+    } elsif (grep { /^X-Cache: HIT$/i } @lines) {
 
-        } elsif (grep { /^X-Cache: HIT$/i } @lines) {
+        # the module does not let an id come out of a cache
 
-            # the module does not let an id come out of a cache
-
-            @lines = grep { !/^X-Refine-Serve-Id: upstream-1$/i } @lines;
-        }
+        @lines = grep { !/^X-Refine-Serve-Id: upstream-1$/i } @lines;
     }
 
     for (@lines) {

@@ -20,6 +20,8 @@ usage: redis_peer.py PATH
 import hashlib
 import json
 import os
+import pathlib
+import re
 import signal
 import socketserver
 import sys
@@ -27,8 +29,11 @@ import threading
 import time
 
 LOCK = threading.Lock()
-SCRIPTS = ["store", "attempts", "clean", "consumers", "ack", "dead", "renew",
-           "return", "metrics", "pause"]
+HEADER = pathlib.Path(__file__).parents[2].joinpath(
+    "ngx_http_refine_module/ngx_http_refine_scripts.h")
+SCRIPTS = [name.lower() for name in
+           re.findall(r"^    NGX_HTTP_REFINE_SCRIPT_([A-Z]+)", HEADER.read_text(),
+                      re.MULTILINE)]
 KNOWN = {}
 RULES = {}
 SEEN = []
