@@ -234,8 +234,7 @@ ngx_http_refine_conf_parameter(ngx_http_refine_conf_serve_t *ctx,
 
         name = &ngx_http_refine_conf_row(i)->name;
 
-        if (i == NGX_HTTP_REFINE_SERVE_ID
-            || param->len <= name->len || param->data[name->len] != '='
+        if (param->len <= name->len || param->data[name->len] != '='
             || ngx_strncmp(param->data, name->data, name->len) != 0)
         {
             continue;

@@ -118,9 +118,7 @@ ngx_http_refine_conf_values(ngx_http_refine_conf_serve_t *ctx)
 
     for (i = 0; i < serve->nvalues; i++) {
 
-        if (i == NGX_HTTP_REFINE_SERVE_ITEMS
-            || i == NGX_HTTP_REFINE_SERVE_ID)
-        {
+        if (i == NGX_HTTP_REFINE_SERVE_ITEMS) {
             continue;
         }
 

@@ -10,7 +10,7 @@ static ngx_int_t ngx_http_refine_serve_consent(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_counter_e *reason);
 static ngx_uint_t ngx_http_refine_serve_wanted(ngx_http_request_t *r,
     ngx_http_complex_value_t *condition);
-static ngx_table_elt_t *ngx_http_refine_serve_own(ngx_http_request_t *r,
+static ngx_table_elt_t *ngx_http_refine_serve_find(ngx_http_request_t *r,
     ngx_uint_t fresh);
 static ngx_int_t ngx_http_refine_serve_expose(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_refine_serve_listed(ngx_str_t *list,
@@ -167,31 +167,32 @@ ngx_http_refine_serve_id(ngx_http_request_t *r, ngx_http_refine_ctx_t *ctx)
 
 
 ngx_int_t
-ngx_http_refine_serve_header(ngx_http_request_t *r, ngx_http_refine_ctx_t *ctx)
+ngx_http_refine_serve_own(ngx_http_request_t *r, ngx_http_refine_ctx_t *ctx)
 {
-    ngx_uint_t        fresh;
     ngx_table_elt_t  *own;
 
-    fresh = 1;
+    own = ngx_http_refine_serve_find(r, ngx_http_refine_serve_fresh(r));
 
-#if (NGX_HTTP_CACHE)
-    fresh = !r->cached;
-#endif
+    if (own == NULL) {
+        return NGX_DECLINED;
+    }
 
-    own = ngx_http_refine_serve_own(r, fresh);
+    ctx->serve_id = own->value;
 
-    if (own != NULL) {
-        ctx->serve_id = own->value;
+    return ngx_http_refine_serve_expose(r);
+}
 
-    } else {
-        if (ngx_http_refine_serve_id(r, ctx) != NGX_OK
-            || ngx_http_refine_header_add(r,
+
+ngx_int_t
+ngx_http_refine_serve_header(ngx_http_request_t *r, ngx_http_refine_ctx_t *ctx)
+{
+    if (ngx_http_refine_serve_id(r, ctx) != NGX_OK
+        || ngx_http_refine_header_add(r,
                                     (char *) ngx_http_refine_serve_name.data,
                                     &ctx->serve_id)
-               != NGX_OK)
-        {
-            return NGX_ERROR;
-        }
+           != NGX_OK)
+    {
+        return NGX_ERROR;
     }
 
     return ngx_http_refine_serve_expose(r);
@@ -201,14 +202,21 @@ ngx_http_refine_serve_header(ngx_http_request_t *r, ngx_http_refine_ctx_t *ctx)
 void
 ngx_http_refine_serve_unlogged(ngx_http_request_t *r)
 {
-#if (NGX_HTTP_CACHE)
-
     /* a 304 would put it in the place of the one that the browser has got */
 
-    if (r->cached) {
-        (void) ngx_http_refine_serve_own(r, 0);
+    if (!ngx_http_refine_serve_fresh(r)) {
+        (void) ngx_http_refine_serve_find(r, 0);
     }
+}
 
+
+ngx_uint_t
+ngx_http_refine_serve_fresh(ngx_http_request_t *r)
+{
+#if (NGX_HTTP_CACHE)
+    return !r->cached;
+#else
+    return 1;
 #endif
 }
 
@@ -219,7 +227,7 @@ ngx_http_refine_serve_unlogged(ngx_http_request_t *r)
  */
 
 static ngx_table_elt_t *
-ngx_http_refine_serve_own(ngx_http_request_t *r, ngx_uint_t fresh)
+ngx_http_refine_serve_find(ngx_http_request_t *r, ngx_uint_t fresh)
 {
     ngx_table_elt_t                  *h, *own;
     ngx_http_refine_response_walk_t   walk;

@@ -26,9 +26,17 @@ ngx_int_t ngx_http_refine_serve_id(ngx_http_request_t *r,
     ngx_http_refine_ctx_t *ctx);
 
 /*
- * Settles the id of a response that is logged (the upstream's own header if it
- * is valid and fresh, else ctx->serve_id) and sets X-Refine-Serve-Id.
+ * Of a response that is logged: the upstream's own X-Refine-Serve-Id, if it is
+ * valid and fresh, becomes ctx->serve_id; others are taken out.  NGX_DECLINED:
+ * there is none.
  */
+ngx_int_t ngx_http_refine_serve_own(ngx_http_request_t *r,
+    ngx_http_refine_ctx_t *ctx);
+
+/* whether it does not come out of nginx's own cache */
+ngx_uint_t ngx_http_refine_serve_fresh(ngx_http_request_t *r);
+
+/* no upstream's: sets X-Refine-Serve-Id to ctx->serve_id, made on first use */
 ngx_int_t ngx_http_refine_serve_header(ngx_http_request_t *r,
     ngx_http_refine_ctx_t *ctx);
 

@@ -1,5 +1,6 @@
 
 #include "ngx_http_refine_tap.h"
+#include "ngx_http_refine_tap_hold.h"
 #include "ngx_http_refine_tap_value.h"
 #include "ngx_http_refine_identity.h"
 #include "ngx_http_refine_inflate.h"
@@ -18,6 +19,7 @@
 typedef struct {
     ngx_http_refine_catalog_t      *catalog;
     ngx_http_refine_ctx_t          *ctx;
+    ngx_http_refine_tap_hold_t     *hold;       /* NULL: the header is sent */
     ngx_http_refine_inflate_t      *inflate;    /* NULL: nothing has come */
     off_t                           length;     /* of the plain body so far */
     unsigned                        active:1;
@@ -31,11 +33,20 @@ static ngx_int_t ngx_http_refine_tap_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_http_refine_tap_t *ngx_http_refine_tap_start(ngx_http_request_t *r,
     ngx_http_refine_loc_conf_t *conf, ngx_uint_t gzip);
+static ngx_int_t ngx_http_refine_tap_id(ngx_http_request_t *r,
+    ngx_http_refine_tap_t *tap, ngx_http_refine_serve_conf_t *serve);
+static ngx_uint_t ngx_http_refine_tap_repeated(ngx_http_request_t *r);
+static ngx_http_refine_tap_t *ngx_http_refine_tap_holds(
+    ngx_http_request_t *r);
 static ngx_http_refine_tap_t *ngx_http_refine_tap_find(ngx_http_request_t *r);
 static void ngx_http_refine_tap_cleanup(void *data);
 static void ngx_http_refine_tap_drop(ngx_http_refine_tap_t *tap,
     ngx_http_refine_counter_e reason);
 static void ngx_http_refine_tap_stop(ngx_http_refine_tap_t *tap);
+static ngx_int_t ngx_http_refine_tap_pass(ngx_http_request_t *r,
+    ngx_http_refine_tap_t *tap, ngx_chain_t *in, ngx_uint_t last);
+static ngx_int_t ngx_http_refine_tap_send_header(ngx_http_request_t *r,
+    ngx_http_refine_tap_t *tap);
 static ngx_uint_t ngx_http_refine_tap_read(ngx_http_refine_tap_t *tap,
     ngx_chain_t *in);
 static void ngx_http_refine_tap_buf(ngx_http_refine_tap_t *tap, ngx_buf_t *b);
@@ -43,6 +54,7 @@ static void ngx_http_refine_tap_inflate(ngx_http_refine_tap_t *tap, u_char *p,
     size_t len);
 static void ngx_http_refine_tap_plain(ngx_http_refine_tap_t *tap, u_char *p,
     size_t len);
+static void ngx_http_refine_tap_end(ngx_http_refine_tap_t *tap);
 static void ngx_http_refine_tap_finish(ngx_http_request_t *r,
     ngx_http_refine_tap_t *tap);
 
@@ -62,7 +74,15 @@ ngx_http_refine_tap_header_filter(ngx_http_request_t *r)
 
     conf = ngx_http_get_module_loc_conf(r, ngx_http_refine_module);
 
-    if (conf->serve == NULL || conf->catalog == NULL || r != r->main) {
+    if (r != r->main) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    if (ngx_http_refine_tap_repeated(r)) {
+        return NGX_OK;
+    }
+
+    if (conf->serve == NULL || conf->catalog == NULL) {
         return ngx_http_next_header_filter(r);
     }
 
@@ -78,6 +98,9 @@ ngx_http_refine_tap_header_filter(ngx_http_request_t *r)
 
     if (tap == NULL) {
         ngx_http_refine_serve_unlogged(r);
+
+    } else if (tap->hold) {
+        return NGX_OK;
     }
 
     rc = ngx_http_next_header_filter(r);
@@ -111,7 +134,7 @@ ngx_http_refine_tap_start(ngx_http_request_t *r,
 
     ctx = ngx_http_refine_ctx_get(r);
 
-    if (ctx == NULL || ngx_http_refine_serve_header(r, ctx) != NGX_OK) {
+    if (ctx == NULL) {
         return NULL;
     }
 
@@ -136,8 +159,13 @@ ngx_http_refine_tap_start(ngx_http_request_t *r,
 
     tap->catalog = conf->catalog;
     tap->ctx = ctx;
-    tap->active = 1;
     tap->gzip = gzip;
+
+    if (ngx_http_refine_tap_id(r, tap, conf->serve) != NGX_OK) {
+        return NULL;
+    }
+
+    tap->active = 1;
 
     ngx_http_refine_tap_value_init(&tap->values, r, conf);
 
@@ -146,6 +174,80 @@ ngx_http_refine_tap_start(ngx_http_request_t *r,
     r->main_filter_need_in_memory = 1;
 
     return tap;
+}
+
+
+/* the upstream's header, the one in the body, one made here */
+
+static ngx_int_t
+ngx_http_refine_tap_id(ngx_http_request_t *r, ngx_http_refine_tap_t *tap,
+    ngx_http_refine_serve_conf_t *serve)
+{
+    ngx_int_t  rc;
+
+    rc = ngx_http_refine_serve_own(r, tap->ctx);
+
+    if (rc != NGX_DECLINED) {
+        return rc;
+    }
+
+    if (serve->values[NGX_HTTP_REFINE_SERVE_ID].from
+        != NGX_HTTP_REFINE_VALUE_JSON
+        || r->headers_out.content_length_n == 0
+        || !ngx_http_refine_serve_fresh(r))
+    {
+        return ngx_http_refine_serve_header(r, tap->ctx);
+    }
+
+    tap->hold = ngx_http_refine_tap_hold_create(r);
+
+    return tap->hold ? NGX_OK : NGX_ERROR;
+}
+
+
+/*
+ * Whether the header that is to be sent is held already.  Another one, of an
+ * error or of an internal redirect, takes its place.
+ */
+
+static ngx_uint_t
+ngx_http_refine_tap_repeated(ngx_http_request_t *r)
+{
+    ngx_http_refine_tap_t  *tap;
+
+    tap = ngx_http_refine_tap_holds(r);
+
+    if (tap == NULL) {
+        return 0;
+    }
+
+    if (ngx_http_refine_tap_hold_same(tap->hold)) {
+        return 1;
+    }
+
+    ngx_http_refine_tap_hold_forget(tap->hold);
+    ngx_http_refine_tap_stop(tap);
+
+    tap->hold = NULL;
+
+    return 0;
+}
+
+
+/* the one whose header is held; the bit could be another module's, too */
+
+static ngx_http_refine_tap_t *
+ngx_http_refine_tap_holds(ngx_http_request_t *r)
+{
+    ngx_http_refine_tap_t  *tap;
+
+    if (!(r->buffered & NGX_HTTP_REFINE_TAP_HOLD_BUFFERED)) {
+        return NULL;
+    }
+
+    tap = ngx_http_refine_tap_find(r);
+
+    return (tap && tap->hold) ? tap : NULL;
 }
 
 
@@ -211,8 +313,13 @@ ngx_http_refine_tap_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     conf = ngx_http_get_module_loc_conf(r, ngx_http_refine_module);
 
-    if (conf->serve == NULL || in == NULL || r != r->main) {
+    if (conf->serve == NULL || r != r->main) {
         return ngx_http_next_body_filter(r, in);
+    }
+
+    if (in == NULL) {
+        return ngx_http_refine_tap_holds(r) ? NGX_OK
+                                            : ngx_http_next_body_filter(r, in);
     }
 
     tap = ngx_http_refine_tap_find(r);
@@ -225,7 +332,12 @@ ngx_http_refine_tap_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
 
     last = ngx_http_refine_tap_read(tap, in);
 
-    rc = ngx_http_next_body_filter(r, in);
+    if (last && tap->active) {
+        ngx_http_refine_tap_end(tap);
+    }
+
+    rc = tap->hold ? ngx_http_refine_tap_pass(r, tap, in, last)
+                   : ngx_http_next_body_filter(r, in);
 
     if (last && tap->active) {
 
@@ -238,6 +350,61 @@ ngx_http_refine_tap_body_filter(ngx_http_request_t *r, ngx_chain_t *in)
     }
 
     return rc;
+}
+
+
+/* of a response whose header is held: it waits, or all goes out */
+
+static ngx_int_t
+ngx_http_refine_tap_pass(ngx_http_request_t *r, ngx_http_refine_tap_t *tap,
+    ngx_chain_t *in, ngx_uint_t last)
+{
+    if (tap->active && !last && tap->values.id.len == 0
+        && ngx_http_refine_tap_hold_test(tap->hold, in) == NGX_OK)
+    {
+        return ngx_http_refine_tap_hold_add(tap->hold, in);
+    }
+
+    in = ngx_http_refine_tap_hold_release(tap->hold, in);
+
+    tap->hold = NULL;
+
+    if (ngx_http_refine_tap_send_header(r, tap) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    return ngx_http_next_body_filter(r, in);
+}
+
+
+/* one that turned out not to be logged has no id */
+
+static ngx_int_t
+ngx_http_refine_tap_send_header(ngx_http_request_t *r,
+    ngx_http_refine_tap_t *tap)
+{
+    ngx_int_t  rc;
+
+    if (tap->active) {
+
+        if (tap->values.id.len) {
+            tap->ctx->serve_id = tap->values.id;
+        }
+
+        if (ngx_http_refine_serve_header(r, tap->ctx) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
+
+    rc = ngx_http_next_header_filter(r);
+
+    /* a filter behind this one that wants another response comes too late */
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 
@@ -341,8 +508,10 @@ ngx_http_refine_tap_plain(ngx_http_refine_tap_t *tap, u_char *p, size_t len)
 }
 
 
+/* whether the body was whole, before its last piece is passed on */
+
 static void
-ngx_http_refine_tap_finish(ngx_http_request_t *r, ngx_http_refine_tap_t *tap)
+ngx_http_refine_tap_end(ngx_http_refine_tap_t *tap)
 {
     ngx_int_t  rc;
 
@@ -356,7 +525,7 @@ ngx_http_refine_tap_finish(ngx_http_request_t *r, ngx_http_refine_tap_t *tap)
         return;
     }
 
-    rc = ngx_http_refine_tap_value_finish(&tap->values, r);
+    rc = ngx_http_refine_tap_value_end(&tap->values);
 
     if (rc != NGX_OK) {
         ngx_http_refine_tap_drop(tap, (rc == NGX_DECLINED)
@@ -364,6 +533,15 @@ ngx_http_refine_tap_finish(ngx_http_request_t *r, ngx_http_refine_tap_t *tap)
                                       : (rc == NGX_ABORT)
                                       ? NGX_HTTP_REFINE_SKIPPED_NOT_SEARCH
                                       : NGX_HTTP_REFINE_SKIPPED_INTERNAL);
+    }
+}
+
+
+static void
+ngx_http_refine_tap_finish(ngx_http_request_t *r, ngx_http_refine_tap_t *tap)
+{
+    if (ngx_http_refine_tap_value_finish(&tap->values, r) != NGX_OK) {
+        ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_INTERNAL);
         return;
     }
 

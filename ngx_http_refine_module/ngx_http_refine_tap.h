@@ -1,7 +1,8 @@
 
 /*
  * Level 6: the header filter and the body filter of refine_serve: a tap, which
- * looks at the bytes of a response on their way and changes nothing.
+ * looks at the bytes of a response on their way and changes nothing; with id=
+ * the header waits for an id in the body.
  * design: 3.2.
  */
 

@@ -1,6 +1,7 @@
 
 #include "ngx_http_refine_tap_value.h"
 #include "ngx_http_refine_body.h"
+#include "ngx_http_refine_id.h"
 #include "ngx_http_refine_serve.h"
 
 
@@ -51,6 +52,8 @@ static ngx_int_t ngx_http_refine_tap_value_item(
     ngx_uint_t rank);
 static ngx_int_t ngx_http_refine_tap_value_list(
     ngx_http_refine_tap_value_t *values, ngx_uint_t rank);
+static ngx_int_t ngx_http_refine_tap_value_id(
+    ngx_http_refine_tap_value_t *values, ngx_http_refine_path_value_t *value);
 static u_char *ngx_http_refine_tap_value_room(
     ngx_http_refine_tap_value_t *values, size_t len);
 static ngx_int_t ngx_http_refine_tap_value_text(
@@ -206,14 +209,8 @@ ngx_http_refine_tap_value_capture(ngx_http_refine_tap_value_t *values,
 
 
 ngx_int_t
-ngx_http_refine_tap_value_finish(ngx_http_refine_tap_value_t *values,
-    ngx_http_request_t *r)
+ngx_http_refine_tap_value_end(ngx_http_refine_tap_value_t *values)
 {
-    ngx_str_t                       text;
-    ngx_uint_t                      i;
-    ngx_http_refine_value_t        *value;
-    ngx_http_refine_event_serve_t  *serve;
-
     if (ngx_http_refine_path_end(&values->match) != NGX_OK) {
         return NGX_DECLINED;
     }
@@ -225,6 +222,19 @@ ngx_http_refine_tap_value_finish(ngx_http_refine_tap_value_t *values,
     if (values->conf->format && !values->list) {
         return NGX_ABORT;
     }
+
+    return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_refine_tap_value_finish(ngx_http_refine_tap_value_t *values,
+    ngx_http_request_t *r)
+{
+    ngx_str_t                       text;
+    ngx_uint_t                      i;
+    ngx_http_refine_value_t        *value;
+    ngx_http_refine_event_serve_t  *serve;
 
     ngx_http_refine_tap_value_captured(values);
 
@@ -315,6 +325,9 @@ ngx_http_refine_tap_value_match(void *data, ngx_uint_t selector,
         }
 
         return NGX_OK;
+
+    } else if (s->value == NGX_HTTP_REFINE_SERVE_ID) {
+        rc = ngx_http_refine_tap_value_id(values, value);
 
     } else {
         rc = ngx_http_refine_tap_value_take(values, &values->match, s, value);
@@ -420,9 +433,6 @@ ngx_http_refine_tap_value_kinds(ngx_uint_t i)
     case NGX_HTTP_REFINE_SERVE_TOTAL:
     case NGX_HTTP_REFINE_SERVE_OFFSET:
         return 1 << NGX_HTTP_REFINE_JSON_NUMBER;
-
-    case NGX_HTTP_REFINE_SERVE_ID:
-        return 1 << NGX_HTTP_REFINE_JSON_STRING;
 
     case NGX_HTTP_REFINE_SERVE_SURFACE:
     case NGX_HTTP_REFINE_SERVE_SOURCE:
@@ -607,6 +617,33 @@ ngx_http_refine_tap_value_list(ngx_http_refine_tap_value_t *values,
     }
 
     values->ranks[NGX_HTTP_REFINE_SERVE_ITEMS] = rank + 1;
+
+    return NGX_OK;
+}
+
+
+/*
+ * The header waits for it, so the first that can be one counts; one that clicks
+ * could not bring back is as none.
+ */
+
+static ngx_int_t
+ngx_http_refine_tap_value_id(ngx_http_refine_tap_value_t *values,
+    ngx_http_refine_path_value_t *value)
+{
+    if (values->id.len || value->kind != NGX_HTTP_REFINE_JSON_STRING
+        || value->too_long || value->bad
+        || ngx_http_refine_id_serve_check(&value->text) != NGX_OK)
+    {
+        return NGX_OK;
+    }
+
+    values->id.data = ngx_pstrdup(values->pool, &value->text);
+    if (values->id.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    values->id.len = value->text.len;
 
     return NGX_OK;
 }

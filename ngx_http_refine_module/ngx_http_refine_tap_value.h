@@ -28,6 +28,8 @@ typedef struct {
     unsigned                        failed:1;   /* no memory */
     unsigned                        list:1;     /* as the format has it */
 
+    ngx_str_t                       id;         /* empty: not found yet */
+
     /* of what was found, and 1; 0: nothing */
     uint8_t                         ranks[NGX_HTTP_REFINE_SERVE_MAX_VALUES];
     ngx_http_refine_event_serve_t   serve;
@@ -51,9 +53,14 @@ ngx_int_t ngx_http_refine_tap_value_feed(ngx_http_refine_tap_value_t *values,
     u_char *p, size_t len);
 
 /*
- * The body has ended: completes values->serve, but for its id, which is the
- * caller's.  NGX_DECLINED and NGX_ERROR as above; NGX_ABORT: it is not what
- * the format promises.
+ * The body has ended.  NGX_DECLINED and NGX_ERROR as above; NGX_ABORT: it is
+ * not what the format promises.
+ */
+ngx_int_t ngx_http_refine_tap_value_end(ngx_http_refine_tap_value_t *values);
+
+/*
+ * It was a right one: completes values->serve, but for its id, which is the
+ * caller's.  NGX_ERROR: no memory.
  */
 ngx_int_t ngx_http_refine_tap_value_finish(ngx_http_refine_tap_value_t *values,
     ngx_http_request_t *r);

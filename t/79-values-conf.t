@@ -29,6 +29,7 @@ conf_good("refine_serve $_", serve($_)) for
     'search metadata.' . 'n' x 64 . '=x',
     'search ' . join(' ', map { "metadata.m$_=x" } 1 .. 16),
     'search if=$ok', 'search if=$arg_a$arg_b', 'search if=x$arg_a',
+    'search id=', 'search id=json:a.b|json:c[].d', 'recommendations id=json:x', 'recommendations id=',
     'search cacheable=on', 'search cacheable=off',
     'search items=json:a[].b|json:c[] total=json:n|json:m query=body:q|body:r',
     'search "query=json:[\\"a|b\\"]"',
@@ -50,7 +51,8 @@ for ([offset => '-1', $integer], [offset => 'x', $integer], [offset => '1.5', $i
      [sort => "\x7f", "$given 5 deep, $sources"],
      ['metadata.x' => '[' x 5 . ']' x 5, "$given 4 deep, $sources"],
      ['metadata.longer-name' => "a\x01", "$given 4 deep, $sources"],
-     [items => 'body:a[]', 'json:PATH'])
+     [items => 'body:a[]', 'json:PATH'], (map { [id => $_, 'json:PATH, or nothing: an id is made here'] }
+                                          'x', '$arg_id', 'body:a', '$request_id'))
 {
     my ($name, $value, $allowed) = @$_;
     my $shown = length $value > 256 ? substr($value, 0, 256) . '...' : $value;
@@ -61,8 +63,8 @@ for ([offset => '-1', $integer], [offset => 'x', $integer], [offset => '1.5', $i
 
 # --- selectors
 
-for my $name ('offset', 'filters', 'sort', 'metadata.x', 'query', 'surface', 'total') {
-    for my $source ('json', 'body') {
+for my $name ('offset', 'filters', 'sort', 'metadata.x', 'query', 'surface', 'total', 'id') {
+    for my $source ('json', $name eq 'id' ? () : 'body') {
         for my $path ('', 'a..b', 'a[', 'a[x]', 'a|', 'x[]]', 'a|b', 'a|body:b|json:c', '|x',
                       'a|$arg_q') {
             conf_bad("$name=$source:$path", serve("search '$name=$source:$path'"),
@@ -129,7 +131,7 @@ conf_bad("$_ of an unknown variable", serve("search '$_=\$no_such'"),
 
 # --- duplicates, also of what is empty
 
-for ('offset=1', 'filters=x', 'sort=x', 'metadata.x=y', 'if=$ok', 'cacheable=on',
+for ('offset=1', 'id=json:x', 'id=', 'filters=x', 'sort=x', 'metadata.x=y', 'if=$ok', 'cacheable=on',
      'format=algolia', 'max_length=1')
 {
     conf_bad("$_ twice", serve("search $_ $_"),

@@ -192,11 +192,16 @@ sub key { "refine:{$catalog}:$_[0]" }
 sub catalog { $catalog }
 
 
-# the events in the stream, oldest first, decoded
+# the events in the stream, oldest first, decoded, which takes time; or only those
+# with a text in them
 
 sub events {
+    my ($text) = @_;
+
     my $rows = redis('XRANGE', key('events'), '-', '+') // [];
-    return map { decode_json($_->[1][1]) } @$rows;
+    return map { decode_json($_) }
+           grep { !defined $text || index($_, $text) >= 0 }
+           map { $_->[1][1] } @$rows;
 }
 
 
@@ -391,7 +396,7 @@ sub worker_pids {
 sub check_log {
     my ($block) = @_;
 
-    my @bad = log_lines(qr/\[(?:alert|emerg|crit)\]|Sanitizer|runtime error:/);
+    my @bad = log_lines(qr/\[(?:alert|emerg|crit)\]|Sanitizer|\.[ch]:\d+:\d+: runtime error:/);
 
     if (defined $block->must_die) {
         @bad = grep { !/\[emerg\]/ } @bad;

@@ -75,7 +75,7 @@ sub serve {
     ok(defined $id, 'the response has a serve id') or return {};
 
     my $event = wait_for(
-        sub { (grep { $_->{serveId} eq $id } events())[0] }, 'it is logged');
+        sub { (grep { $_->{serveId} eq $id } events($id))[0] }, 'it is logged');
     return $event || {};
 }
 
