@@ -72,6 +72,8 @@ char *ngx_http_refine_option_endpoint(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
 char *ngx_http_refine_option_queue(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
+char *ngx_http_refine_option_spool(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
 char *ngx_http_refine_option_cookie(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option);
 
@@ -82,6 +84,21 @@ char *ngx_http_refine_option_origins(ngx_conf_t *cf,
 char *ngx_http_refine_option_invalid(ngx_conf_t *cf,
     ngx_http_refine_catalog_t *catalog, const ngx_http_refine_option_t *option,
     ngx_str_t *value, const char *allowed);
+
+/*
+ * At the end of http{}: where the spool is, and that it is there when the
+ * configuration is taken; cf says where the option stands.
+ */
+ngx_int_t ngx_http_refine_catalog_spool(ngx_conf_t *cf,
+    ngx_http_refine_main_conf_t *rmcf, ngx_http_refine_catalog_t *catalog);
+
+/* at the end of http{}: addresses and TLS, with messages of their own lines */
+ngx_int_t ngx_http_refine_catalog_targets(ngx_conf_t *cf,
+    ngx_http_refine_catalog_t *catalog);
+
+/* for messages about a line that has been read before */
+void ngx_http_refine_catalog_at(ngx_conf_t *cf, ngx_conf_t *conf,
+    ngx_conf_file_t *file, ngx_http_refine_place_t *place);
 
 /* NGX_DECLINED: not printable ASCII, a space, or one of except */
 ngx_int_t ngx_http_refine_option_printable(ngx_str_t *text,

@@ -30,6 +30,10 @@ const ngx_http_refine_option_t  ngx_http_refine_options[] = {
       ngx_http_refine_option_offset(queue.redis.timeout),
       2000, 10, 60000, "10ms to 60s" },
 
+    { ngx_string("spool"), 3, ngx_http_refine_option_spool,
+      ngx_http_refine_option_offset(queue.spool),
+      0, 1024 * 1024, 1024LL * 1024 * 1024 * 1024, "1m to 1024g" },
+
     { ngx_string("batch_size"), 1, ngx_http_refine_option_number,
       ngx_http_refine_option_offset(batch_size),
       500, 1, 10000, "1 to 10000" },

@@ -494,6 +494,7 @@ ngx_http_refine_collect_stored(void *data, ngx_http_refine_stored_e rc)
 
     ngx_int_t                  status;
     ngx_uint_t                 i;
+    const char                *outcome;
     ngx_connection_t          *c;
     ngx_http_request_t        *r;
     ngx_http_refine_beacon_t  *beacon;
@@ -506,7 +507,7 @@ ngx_http_refine_collect_stored(void *data, ngx_http_refine_stored_e rc)
 
     collect->ticket = NULL;
 
-    if (rc == NGX_HTTP_REFINE_STORED) {
+    if (rc == NGX_HTTP_REFINE_STORED || rc == NGX_HTTP_REFINE_SPOOLED) {
 
         for (i = 0; i < beacon->nevents; i++) {
             if (!beacon->events[i].made) {
@@ -515,8 +516,10 @@ ngx_http_refine_collect_stored(void *data, ngx_http_refine_stored_e rc)
             }
         }
 
+        outcome = (rc == NGX_HTTP_REFINE_STORED) ? "stored" : "spooled";
+
         status = ngx_http_refine_collect_accept(collect,
-                                    beacon->nrejected ? "partial" : "stored");
+                                    beacon->nrejected ? "partial" : outcome);
 
     } else {
         status = ngx_http_refine_collect_fail(collect, rc);

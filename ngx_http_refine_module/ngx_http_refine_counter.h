@@ -51,6 +51,11 @@
     row(DROPPED_DISABLED,      "dropped",  "disabled")                        \
     row(DROPPED_CONSENT,       "dropped",  "consent")                         \
                                                                               \
+    row(SPOOL_STORED,          "spooled",  "stored")                          \
+    row(SPOOL_FAILED,          "spooled",  "failed")                          \
+    row(SPOOL_TORN,            "spooled",  "torn")                            \
+    row(SPOOL_DAMAGED,         "spooled",  "damaged")                         \
+                                                                              \
     row(SERVES_LOGGED,         "serves",   "logged")                          \
     row(SERVES_CUT,            "serves",   "cut")                             \
     row(SERVES_NOT_UTF8,       "serves",   "not_utf8")                        \

@@ -90,9 +90,13 @@ typedef struct {
     ngx_str_t                      ssl_name;
     ngx_flag_t                     ssl_verify;
     ngx_http_refine_queue_tls_t    queue_tls;
+    ngx_http_refine_place_t        spool_at;
+    ngx_str_t                      spool;       /* empty: off, or preset */
     unsigned                       https:1;
     unsigned                       rediss:1;
     unsigned                       prefix:1;    /* of queue, is there */
+    unsigned                       no_spool:1;
+    unsigned                       preset_spool:1;
     uint64_t                       seen;        /* options, a bit each */
 } ngx_http_refine_source_t;
 

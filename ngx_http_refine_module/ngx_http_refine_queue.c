@@ -5,6 +5,7 @@
 #include "ngx_http_refine_queue_private.h"
 
 
+static void ngx_http_refine_queue_init(ngx_http_refine_queue_t *queue);
 static ngx_int_t ngx_http_refine_queue_names(ngx_http_refine_queue_t *queue);
 static ngx_int_t ngx_http_refine_queue_greeting(
     ngx_http_refine_queue_t *queue);
@@ -42,6 +43,39 @@ ngx_http_refine_queue_create(ngx_http_refine_queue_conf_t *conf,
 
     ngx_http_refine_queue_levels(queue);
 
+    ngx_http_refine_queue_init(queue);
+
+    if (ngx_http_refine_queue_names(queue) != NGX_OK
+        || ngx_http_refine_queue_greeting(queue) != NGX_OK
+        || ngx_http_refine_queue_spare(queue) != NGX_OK)
+    {
+        goto failed;
+    }
+
+    if (ngx_http_refine_queue_spool_create(queue) != NGX_OK) {
+        goto failed;
+    }
+
+    queue->redis = ngx_http_refine_redis_create(&conf->redis,
+                                                &queue->redis_watch, log);
+    if (queue->redis == NULL) {
+        ngx_http_refine_queue_spool_destroy(queue);
+        goto failed;
+    }
+
+    return queue;
+
+failed:
+
+    ngx_destroy_pool(pool);
+
+    return NULL;
+}
+
+
+static void
+ngx_http_refine_queue_init(ngx_http_refine_queue_t *queue)
+{
     ngx_queue_init(&queue->spare);
     ngx_queue_init(&queue->failed);
     ngx_queue_init(&queue->later);
@@ -60,27 +94,6 @@ ngx_http_refine_queue_create(ngx_http_refine_queue_conf_t *conf,
     ngx_http_refine_queue_event(queue, &queue->hold,
                                 ngx_http_refine_queue_hold_handler);
     queue->hold.cancelable = 0;
-
-    if (ngx_http_refine_queue_names(queue) != NGX_OK
-        || ngx_http_refine_queue_greeting(queue) != NGX_OK
-        || ngx_http_refine_queue_spare(queue) != NGX_OK)
-    {
-        goto failed;
-    }
-
-    queue->redis = ngx_http_refine_redis_create(&conf->redis,
-                                                &queue->redis_watch, log);
-    if (queue->redis == NULL) {
-        goto failed;
-    }
-
-    return queue;
-
-failed:
-
-    ngx_destroy_pool(pool);
-
-    return NULL;
 }
 
 
@@ -245,7 +258,7 @@ ngx_http_refine_queue_destroy(ngx_http_refine_queue_t *queue)
 
         ngx_http_refine_queue_store_deltas(queue);
 
-        if (!ngx_exiting) {
+        if (!ngx_exiting && queue->disk.spool == NULL) {
             ngx_http_refine_queue_flush_handler(&queue->flush);
         }
 
@@ -332,6 +345,7 @@ ngx_http_refine_queue_busy(ngx_http_refine_queue_t *queue)
     }
 
     return queue->nbusy
+           || ngx_http_refine_queue_spool_busy(queue)
            || !ngx_queue_empty(&queue->waiting)
            || !ngx_queue_empty(&queue->kept)
            || !ngx_queue_empty(&queue->returned);
@@ -381,6 +395,7 @@ ngx_http_refine_queue_changed(void *data, ngx_uint_t up)
         queue->refused = 0;
 
         ngx_http_refine_queue_flush_handler(&queue->flush);
+        ngx_http_refine_queue_drain(queue);
 
         /* what was queued before this worker came waits for the next flush */
 
@@ -443,6 +458,9 @@ ngx_http_refine_queue_timer_handler(ngx_event_t *ev)
 
         queue->retry = 1;
 
+        ngx_http_refine_queue_flush_handler(&queue->flush);
+
+    } else if (ngx_http_refine_queue_spool_ready(queue)) {
         ngx_http_refine_queue_flush_handler(&queue->flush);
     }
 

@@ -18,6 +18,7 @@
 #include "ngx_http_refine_counter.h"
 #include "ngx_http_refine_event.h"
 #include "ngx_http_refine_redis.h"
+#include "ngx_http_refine_spool.h"
 #include "ngx_http_refine_surface.h"
 
 
@@ -37,11 +38,14 @@ typedef struct {
     ngx_msec_t                     claim_timeout;
     ngx_uint_t                     dead_letters;    /* how many are kept */
     size_t                         serve_buffer;    /* bytes */
+    ngx_http_refine_spool_conf_t   spool;           /* path is empty: none */
+    void                          *threads;         /* NULL: none */
 } ngx_http_refine_queue_conf_t;
 
 
 typedef enum {
     NGX_HTTP_REFINE_STORED = 0,
+    NGX_HTTP_REFINE_SPOOLED,          /* on the disk: accepted later */
     NGX_HTTP_REFINE_FULL,             /* by a limit: nothing was stored */
     NGX_HTTP_REFINE_UNAVAILABLE       /* it may or may not have been stored */
 } ngx_http_refine_stored_e;
@@ -108,6 +112,8 @@ typedef struct {
     int64_t                        oldest_age;      /* ms, 0 when empty */
     int64_t                        counters[NGX_HTTP_REFINE_COUNTER_MAX];
     ngx_http_refine_surfaces_t     surfaces;
+    ngx_http_refine_spool_totals_t spooled;         /* of this machine, never
+                                                       stale */
     ngx_str_t                      first_id;        /* oldest entry, or "" */
     ngx_str_t                      last_id;         /* last one ever added */
     unsigned                       paused:1;
@@ -140,8 +146,9 @@ void ngx_http_refine_queue_watch(ngx_http_refine_queue_t *queue,
 /*
  * Stores all n events, or none, in one atomic step with all that this worker
  * stores in this turn of the event loop.  The events are copied.  The handler
- * runs when Redis has answered, at the latest after conf->redis.timeout.
- * NULL: nothing can be stored now (Redis is away, or no memory).
+ * runs when Redis has answered, at the latest after conf->redis.timeout, or,
+ * when Redis is away, the disk.
+ * NULL: nothing can be stored now (both are away, or no memory).
  */
 ngx_http_refine_ticket_t *ngx_http_refine_queue_push(
     ngx_http_refine_queue_t *queue, ngx_http_refine_event_t *events,
@@ -152,8 +159,8 @@ void ngx_http_refine_queue_forget(ngx_http_refine_ticket_t *ticket);
 
 /*
  * Stores an event that nobody waits for: kept in memory, at most
- * conf->serve_buffer bytes, over any absence of Redis.  NGX_DECLINED: there is
- * no room; the caller counts it.
+ * conf->serve_buffer bytes, as long as neither Redis nor the spool takes it.
+ * NGX_DECLINED: there is no room; the caller counts it.
  */
 ngx_int_t ngx_http_refine_queue_keep(ngx_http_refine_queue_t *queue,
     ngx_http_refine_event_t *event);

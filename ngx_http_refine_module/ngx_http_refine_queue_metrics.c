@@ -39,9 +39,12 @@ ngx_http_refine_queue_metrics(ngx_http_refine_queue_t *queue,
 
     ready = ngx_http_refine_queue_ready(queue);
 
+    ngx_http_refine_queue_spool_count(queue);
+
     waiter = ngx_alloc(sizeof(ngx_http_refine_waiter_t), queue->log);
     if (waiter == NULL) {
         queue->metrics.stale = 1;
+        queue->metrics.spooled = queue->disk.totals;
         handler(data, &queue->metrics);
         return;
     }
@@ -195,6 +198,7 @@ ngx_http_refine_queue_metrics_settle(ngx_http_refine_queue_t *queue)
         queue->metrics.stale = queue->metrics_failed
                                || !queue->metrics.known
                                || !ngx_http_refine_queue_ready(queue);
+        queue->metrics.spooled = queue->disk.totals;
 
         waiter.handler(waiter.data, &queue->metrics);
     }

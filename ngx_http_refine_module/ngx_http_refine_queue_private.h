@@ -90,6 +90,7 @@ struct ngx_http_refine_ticket_s {
     u_char                           *types;      /* a digit for each event */
     ngx_msec_t                        at;         /* when it was pushed */
     unsigned                          kept:1;
+    unsigned                          drained:1;  /* from the spool */
     ngx_uint_t                        n;          /* events */
     ngx_uint_t                        nargs;
     ngx_str_t                         args[1];    /* as the script has them */
@@ -115,6 +116,66 @@ typedef struct {
     ngx_uint_t                        loses;      /* why, bits; logged */
     unsigned                          known:1;
 } ngx_http_refine_durable_t;
+
+
+typedef enum {
+    NGX_HTTP_REFINE_DISK_IDLE = 0,
+    NGX_HTTP_REFINE_DISK_WRITE,
+    NGX_HTTP_REFINE_DISK_SYNC,
+    NGX_HTTP_REFINE_DISK_READ,        /* after ADVANCE, where that is due */
+    NGX_HTTP_REFINE_DISK_ADVANCE,
+    NGX_HTTP_REFINE_DISK_LEAVE,       /* what others may read */
+    NGX_HTTP_REFINE_DISK_COUNT
+} ngx_http_refine_disk_e;
+
+
+/*
+ * The spool and what it is asked for: one job at a time, in a thread where
+ * there are threads.  While a job runs, the spool and all of "job" are its own.
+ */
+
+typedef struct {
+    ngx_http_refine_spool_t          *spool;      /* NULL: off */
+
+    struct {
+        ngx_http_refine_disk_e        op;         /* IDLE: none runs */
+        ngx_int_t                     rc;
+        ngx_http_refine_spool_record_t  *records;
+        ngx_uint_t                    n;
+        unsigned                      advance:1;  /* before READ */
+        unsigned                      up:1;       /* Redis, at LEAVE */
+    } job;
+
+    void                             *task;       /* ngx_thread_task_t */
+    ngx_event_t                       run;        /* posted */
+    ngx_event_t                       timer;
+
+    ngx_http_refine_spool_record_t   *records;    /* room for WRITE */
+    ngx_queue_t                       waiting;    /* tickets to be written */
+    ngx_queue_t                       writing;    /* of the job */
+    ngx_queue_t                       drained;    /* to be stored in Redis */
+    ngx_queue_t                       back;       /* the same, came back */
+    ngx_uint_t                        nstoring;   /* of them, under way */
+    int64_t                           ndrained;   /* events, not yet logged */
+
+    ngx_http_refine_spool_totals_t    totals;
+    ngx_msec_t                        counted_at;
+    ngx_msec_t                        retry_at;   /* after a failure */
+    ngx_uint_t                        torn;       /* counted so far */
+    ngx_uint_t                        damaged;
+    time_t                            error_logged;
+
+    unsigned                          drain:1;    /* there may be something */
+    unsigned                          advance:1;  /* what was read is stored */
+    unsigned                          sync:1;     /* due */
+    unsigned                          count:1;    /* the same */
+    unsigned                          soon:1;     /* the timer is a short one */
+    unsigned                          used:1;     /* logged */
+    unsigned                          failed:1;   /* see retry_at; logged */
+    unsigned                          full:1;     /* the same, by the limit */
+    unsigned                          filling:1;  /* logged: 80 % */
+    unsigned                          later:1;    /* logged */
+} ngx_http_refine_queue_spool_t;
 
 
 struct ngx_http_refine_queue_s {
@@ -155,6 +216,7 @@ struct ngx_http_refine_queue_s {
     ngx_http_refine_level_t           size;       /* max_queue_size */
     ngx_http_refine_level_t           bytes;      /* max_queue_bytes */
     ngx_http_refine_durable_t         durable;
+    ngx_http_refine_queue_spool_t     disk;
 
     int64_t                           deltas[NGX_HTTP_REFINE_COUNTER_MAX];
     ngx_msec_t                        counted_at;
@@ -236,6 +298,57 @@ void ngx_http_refine_queue_flush_handler(ngx_event_t *ev);
 void ngx_http_refine_queue_hold_handler(ngx_event_t *ev);
 void ngx_http_refine_queue_store_deltas(ngx_http_refine_queue_t *queue);
 void ngx_http_refine_queue_store_destroy(ngx_http_refine_queue_t *queue);
+
+/* of n arguments for events of "size" bytes, in one piece, to be filled */
+ngx_http_refine_ticket_t *ngx_http_refine_ticket_alloc(
+    ngx_http_refine_queue_t *queue, ngx_uint_t n, ngx_uint_t nargs,
+    size_t size);
+
+/* tells who waits and frees it, or keeps it for later */
+void ngx_http_refine_ticket_settle(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_ticket_t *ticket, ngx_http_refine_stored_e rc);
+
+
+/*
+ * queue_spool.c: what Redis does not take goes to the disk; queue_drain.c: and
+ * from there to Redis; queue_disk.c: what is said about it.
+ */
+
+ngx_int_t ngx_http_refine_queue_spool_create(ngx_http_refine_queue_t *queue);
+void ngx_http_refine_queue_spool_destroy(ngx_http_refine_queue_t *queue);
+
+/* whether it takes tickets: there is one, and it has not failed just now */
+ngx_uint_t ngx_http_refine_queue_spool_ready(ngx_http_refine_queue_t *queue);
+
+/* the ticket is settled later */
+void ngx_http_refine_queue_spool_add(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_ticket_t *ticket);
+
+/* a worker must not exit */
+ngx_uint_t ngx_http_refine_queue_spool_busy(ngx_http_refine_queue_t *queue);
+
+/* has the figures counted anew, unless that was done lately */
+void ngx_http_refine_queue_spool_count(ngx_http_refine_queue_t *queue);
+
+/* starts what is to be done next */
+void ngx_http_refine_queue_spool_run(ngx_http_refine_queue_t *queue);
+
+/* Redis is there: what is on the disk goes to it */
+void ngx_http_refine_queue_drain(ngx_http_refine_queue_t *queue);
+
+/* what a job has read, or not */
+void ngx_http_refine_queue_drain_read(ngx_http_refine_queue_t *queue);
+
+/* a ticket that was drained is stored, or not */
+void ngx_http_refine_queue_drain_settle(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_ticket_t *ticket, ngx_http_refine_stored_e rc);
+
+/* whether there are tickets to be sent to Redis now */
+ngx_uint_t ngx_http_refine_queue_drain_ready(ngx_http_refine_queue_t *queue);
+
+/* after each job, before what it was for is told its result */
+void ngx_http_refine_queue_disk_report(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_disk_e op);
 
 /*
  * queue_delta.c: what this worker has counted and not yet told to Redis.  It

@@ -33,6 +33,7 @@ static ngx_uint_t ngx_http_refine_queue_stored_valid(
 static void ngx_http_refine_queue_settle_ticket(
     ngx_http_refine_queue_t *queue, ngx_http_refine_ticket_t *ticket,
     ngx_http_refine_stored_e rc);
+static void ngx_http_refine_queue_spool_rest(ngx_http_refine_queue_t *queue);
 static void ngx_http_refine_queue_refused(ngx_http_refine_queue_t *queue,
     redisReply *reply);
 static void ngx_http_refine_queue_accepted(ngx_http_refine_queue_t *queue);
@@ -62,23 +63,12 @@ ngx_http_refine_ticket_create(ngx_http_refine_queue_t *queue,
         }
     }
 
-    size += sizeof(ngx_http_refine_ticket_t) + nargs * sizeof(ngx_str_t);
-
-    ticket = ngx_alloc(size, queue->log);
+    ticket = ngx_http_refine_ticket_alloc(queue, n, nargs, size - n);
     if (ticket == NULL) {
         return NULL;
     }
 
-    ngx_memzero(ticket, sizeof(ngx_http_refine_ticket_t));
-
-    ticket->at = ngx_current_msec;
-    ticket->size = size;
-    ticket->n = n;
-    ticket->nargs = nargs;
-
     arg = ticket->args;
-    ticket->types = (u_char *) &arg[nargs];
-
     p = ticket->types + n;
 
     for (i = 0; i < n; i++, arg++) {
@@ -102,16 +92,42 @@ ngx_http_refine_ticket_create(ngx_http_refine_queue_t *queue,
 
 
 ngx_http_refine_ticket_t *
+ngx_http_refine_ticket_alloc(ngx_http_refine_queue_t *queue, ngx_uint_t n,
+    ngx_uint_t nargs, size_t size)
+{
+    ngx_http_refine_ticket_t  *ticket;
+
+    size += sizeof(ngx_http_refine_ticket_t) + nargs * sizeof(ngx_str_t) + n;
+
+    ticket = ngx_alloc(size, queue->log);
+    if (ticket == NULL) {
+        return NULL;
+    }
+
+    ngx_memzero(ticket, sizeof(ngx_http_refine_ticket_t));
+
+    ticket->at = ngx_current_msec;
+    ticket->size = size;
+    ticket->n = n;
+    ticket->nargs = nargs;
+    ticket->types = (u_char *) &ticket->args[nargs];
+
+    return ticket;
+}
+
+
+ngx_http_refine_ticket_t *
 ngx_http_refine_queue_push(ngx_http_refine_queue_t *queue,
     ngx_http_refine_event_t *events, ngx_uint_t n,
     ngx_http_refine_stored_pt handler, void *data)
 {
-    ngx_uint_t                 ready;
+    ngx_uint_t                 ready, away;
     ngx_http_refine_ticket_t  *ticket;
 
     ready = ngx_http_refine_queue_ready(queue);
+    away = !ready && !ngx_http_refine_queue_starting(queue);
 
-    if ((!ready && !ngx_http_refine_queue_starting(queue))
+    if ((away && !ngx_http_refine_queue_spool_ready(queue))
         || queue->waiting_size >= NGX_HTTP_REFINE_STORE_WAITING)
     {
         return NULL;
@@ -125,8 +141,14 @@ ngx_http_refine_queue_push(ngx_http_refine_queue_t *queue,
     ticket->handler = handler;
     ticket->data = data;
 
-    ngx_queue_insert_tail(&queue->waiting, &ticket->queue);
     queue->waiting_size += ticket->size;
+
+    if (away) {
+        ngx_http_refine_queue_spool_add(queue, ticket);
+        return ticket;
+    }
+
+    ngx_queue_insert_tail(&queue->waiting, &ticket->queue);
 
     if (!ready) {
 
@@ -179,7 +201,9 @@ ngx_http_refine_queue_keep(ngx_http_refine_queue_t *queue,
     ngx_queue_insert_tail(&queue->kept, &ticket->queue);
     queue->kept_size += ticket->size;
 
-    if (ngx_http_refine_redis_ready(queue->redis) && !queue->refused) {
+    if (ngx_http_refine_redis_ready(queue->redis)
+        ? !queue->refused : ngx_http_refine_queue_spool_ready(queue))
+    {
         ngx_post_event(&queue->flush, &ngx_posted_events);
     }
 
@@ -192,7 +216,7 @@ ngx_http_refine_queue_keep(ngx_http_refine_queue_t *queue,
 void
 ngx_http_refine_queue_flush_handler(ngx_event_t *ev)
 {
-    ngx_uint_t                kept;
+    ngx_uint_t                kept, drain;
     ngx_connection_t         *c;
     ngx_http_refine_queue_t  *queue;
 
@@ -202,6 +226,7 @@ ngx_http_refine_queue_flush_handler(ngx_event_t *ev)
     if (!ngx_http_refine_queue_ready(queue)) {
         if (!ngx_http_refine_queue_starting(queue)) {
             ngx_http_refine_queue_fail_waiting(queue);
+            ngx_http_refine_queue_spool_rest(queue);
         }
 
         return;
@@ -222,6 +247,9 @@ ngx_http_refine_queue_flush_handler(ngx_event_t *ev)
     kept = ngx_queue_empty(&queue->returned)
            && (!queue->refused || (queue->retry && queue->nstores == 0));
 
+    drain = ngx_http_refine_queue_drain_ready(queue)
+            && (!queue->refused || queue->retry);
+
     queue->retry = 0;
 
     while (!ngx_queue_empty(&queue->waiting)
@@ -237,6 +265,10 @@ ngx_http_refine_queue_flush_handler(ngx_event_t *ev)
         if (queue->refused) {
             kept = 0;
         }
+    }
+
+    if (drain) {
+        (void) ngx_http_refine_queue_step(queue, &queue->disk.drained);
     }
 
     ngx_http_refine_queue_arm(queue);
@@ -316,6 +348,8 @@ ngx_http_refine_queue_step_take(ngx_http_refine_call_t *call,
         {
             break;
         }
+
+        call->owner->disk.nstoring += ticket->drained;
 
         *events += ticket->n;
         call->nargs += ticket->nargs;
@@ -564,8 +598,30 @@ ngx_http_refine_queue_stored_valid(ngx_http_refine_call_t *call,
 }
 
 
+/* what Redis did not take goes to the disk */
+
 static void
 ngx_http_refine_queue_settle_ticket(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_ticket_t *ticket, ngx_http_refine_stored_e rc)
+{
+    if (ticket->drained) {
+        ngx_http_refine_queue_drain_settle(queue, ticket, rc);
+        return;
+    }
+
+    if (rc == NGX_HTTP_REFINE_UNAVAILABLE
+        && ngx_http_refine_queue_spool_ready(queue))
+    {
+        ngx_http_refine_queue_spool_add(queue, ticket);
+        return;
+    }
+
+    ngx_http_refine_ticket_settle(queue, ticket, rc);
+}
+
+
+void
+ngx_http_refine_ticket_settle(ngx_http_refine_queue_t *queue,
     ngx_http_refine_ticket_t *ticket, ngx_http_refine_stored_e rc)
 {
     if (ticket->kept && rc == NGX_HTTP_REFINE_UNAVAILABLE) {
@@ -584,7 +640,7 @@ ngx_http_refine_queue_settle_ticket(ngx_http_refine_queue_t *queue,
     } else {
         queue->waiting_size -= ticket->size;
 
-        if (rc != NGX_HTTP_REFINE_UNAVAILABLE) {
+        if (rc == NGX_HTTP_REFINE_STORED || rc == NGX_HTTP_REFINE_FULL) {
             ngx_http_refine_queue_time(queue, NGX_HTTP_REFINE_STORE_MS_1,
                                        ngx_current_msec - ticket->at);
         }
@@ -657,6 +713,30 @@ ngx_http_refine_queue_fail_waiting(ngx_http_refine_queue_t *queue)
 }
 
 
+/* serves do not wait in memory for Redis where there is a disk */
+
+static void
+ngx_http_refine_queue_spool_rest(ngx_http_refine_queue_t *queue)
+{
+    ngx_uint_t    i;
+    ngx_queue_t  *q, *list;
+
+    for (i = 0; i < 2; i++) {
+        list = i ? &queue->kept : &queue->returned;
+
+        while (!ngx_queue_empty(list)
+               && ngx_http_refine_queue_spool_ready(queue))
+        {
+            q = ngx_queue_head(list);
+            ngx_queue_remove(q);
+
+            ngx_http_refine_queue_spool_add(queue,
+                           ngx_queue_data(q, ngx_http_refine_ticket_t, queue));
+        }
+    }
+}
+
+
 void
 ngx_http_refine_queue_store_destroy(ngx_http_refine_queue_t *queue)
 {
@@ -664,6 +744,8 @@ ngx_http_refine_queue_store_destroy(ngx_http_refine_queue_t *queue)
     ngx_uint_t    i;
 
     ngx_http_refine_queue_fail_waiting(queue);
+    ngx_http_refine_queue_spool_rest(queue);
+    ngx_http_refine_queue_spool_destroy(queue);
 
     for (i = 0; i < 2; i++) {
         list = i ? &queue->kept : &queue->returned;

@@ -88,6 +88,11 @@ ngx_http_refine_report_catalog(ngx_http_refine_buf_t *b,
     ngx_http_refine_report_counters(b, m, "rejected");
     ngx_http_refine_buf_lit(b, "},\"dropped\":{");
     ngx_http_refine_report_counters(b, m, "dropped");
+    ngx_http_refine_buf_lit(b, "},\"spooled\":{");
+    ngx_http_refine_report_int(b, "events", m->spooled.events);
+    ngx_http_refine_report_int(b, "bytes", m->spooled.bytes);
+    ngx_http_refine_report_int(b, "segments", m->spooled.segments);
+    ngx_http_refine_report_counters(b, m, "spooled");
     ngx_http_refine_buf_lit(b, "},");
 
     ngx_http_refine_report_counters(b, m, "");

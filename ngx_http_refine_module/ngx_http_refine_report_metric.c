@@ -9,7 +9,8 @@ typedef enum {
     NGX_HTTP_REFINE_METRIC_STALE = 0,
     NGX_HTTP_REFINE_METRIC_PAUSED,
     NGX_HTTP_REFINE_METRIC_LIMIT,
-    NGX_HTTP_REFINE_METRIC_LIMIT_BYTES
+    NGX_HTTP_REFINE_METRIC_LIMIT_BYTES,
+    NGX_HTTP_REFINE_METRIC_LIMIT_SPOOL
 } ngx_http_refine_metric_other_e;
 
 
@@ -165,6 +166,30 @@ const ngx_http_refine_metric_t  ngx_http_refine_metrics[] = {
     { "refine_rejected_total", "counter",
       "Events or requests that collect refused.",
       ngx_http_refine_metric_group, (uintptr_t) "rejected", "reason", 1, 0 },
+
+    { "refine_spool_events", "gauge",
+      "Events on this machine's disk that are not in Redis yet.",
+      ngx_http_refine_metric_number, ngx_http_refine_metric_of(spooled.events),
+      NULL, 0, 0 },
+
+    { "refine_spool_bytes", "gauge",
+      "Size of the spool's segments on this machine.",
+      ngx_http_refine_metric_number, ngx_http_refine_metric_of(spooled.bytes),
+      NULL, 0, 0 },
+
+    { "refine_spool_segments", "gauge",
+      "How many segments the spool has on this machine.",
+      ngx_http_refine_metric_number,
+      ngx_http_refine_metric_of(spooled.segments), NULL, 0, 0 },
+
+    { "refine_spool_limit_bytes", "gauge",
+      "How large the spool may become (spool).",
+      ngx_http_refine_metric_other, NGX_HTTP_REFINE_METRIC_LIMIT_SPOOL,
+      NULL, 0, 0 },
+
+    { "refine_spool_total", "counter",
+      "What the spool took and did not take, and damage found in it.",
+      ngx_http_refine_metric_group, (uintptr_t) "spooled", "kind", 1, 0 },
 
     { "refine_queue_limit_events", "gauge",
       "How many events the queue takes (max_queue_size).",
@@ -435,8 +460,12 @@ ngx_http_refine_metric_other(ngx_http_refine_writer_t *w,
         value = row->catalog->queue.max_size;
         break;
 
-    default: /* NGX_HTTP_REFINE_METRIC_LIMIT_BYTES */
+    case NGX_HTTP_REFINE_METRIC_LIMIT_BYTES:
         value = row->catalog->queue.max_bytes;
+        break;
+
+    default: /* NGX_HTTP_REFINE_METRIC_LIMIT_SPOOL */
+        value = row->catalog->queue.spool.size;
     }
 
     ngx_http_refine_metric_sample(w, metric, row, value);

@@ -24,8 +24,10 @@ typedef struct {
 /* a zone's data: what one configuration knows of it */
 
 typedef struct {
-    ngx_http_refine_shared_t  *sh;
-    uint64_t                   generation;
+    ngx_http_refine_shared_t   *sh;
+    uint64_t                    generation;
+    ngx_http_refine_shared_pt   handler;
+    void                       *data;
 } ngx_http_refine_shared_zone_t;
 
 
@@ -76,6 +78,17 @@ ngx_http_refine_shared_add(ngx_conf_t *cf, ngx_str_t *catalog, void *tag)
     zone->data = data;
 
     return zone;
+}
+
+
+void
+ngx_http_refine_shared_then(ngx_shm_zone_t *zone,
+    ngx_http_refine_shared_pt handler, void *data)
+{
+    ngx_http_refine_shared_zone_t *sz = zone->data;
+
+    sz->handler = handler;
+    sz->data = data;
 }
 
 
@@ -135,7 +148,8 @@ ngx_http_refine_shared_use(ngx_shm_zone_t *zone, ngx_http_refine_shared_t *sh)
         data->sh = sh;
         data->generation = ++sh->generation;
 
-        return NGX_OK;
+        return data->handler ? data->handler(data->data, zone->shm.log)
+                             : NGX_OK;
     }
 
     ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,

@@ -34,6 +34,15 @@ typedef struct {
 ngx_shm_zone_t *ngx_http_refine_shared_add(ngx_conf_t *cf, ngx_str_t *catalog,
     void *tag);
 
+/*
+ * The handler runs when the configuration is complete and the zone is there,
+ * still in the process that reads the configuration; NGX_ERROR: it is refused.
+ */
+typedef ngx_int_t (*ngx_http_refine_shared_pt)(void *data, ngx_log_t *log);
+
+void ngx_http_refine_shared_then(ngx_shm_zone_t *zone,
+    ngx_http_refine_shared_pt handler, void *data);
+
 /* grows with each configuration that is loaded: the later one is the higher */
 uint64_t ngx_http_refine_shared_generation(ngx_shm_zone_t *zone);
 

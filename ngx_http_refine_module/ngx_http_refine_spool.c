@@ -52,10 +52,7 @@ ngx_http_refine_spool_destroy(ngx_http_refine_spool_t *spool)
     ngx_uint_t  i;
 
     ngx_http_refine_spool_seal(spool);
-
-    if (spool->in.fd != -1) {
-        (void) close(spool->in.fd);
-    }
+    ngx_http_refine_spool_leave(spool);
 
     for (i = 0; i < spool->nheld; i++) {
         (void) close(spool->held[i].fd);
@@ -560,4 +557,14 @@ ngx_http_refine_spool_seal(ngx_http_refine_spool_t *spool)
 
     (void) close(out->fd);
     out->fd = -1;
+}
+
+
+void
+ngx_http_refine_spool_leave(ngx_http_refine_spool_t *spool)
+{
+    if (spool->in.fd != -1) {
+        (void) close(spool->in.fd);
+        spool->in.fd = -1;
+    }
 }

@@ -88,6 +88,9 @@ ngx_int_t ngx_http_refine_spool_sync(ngx_http_refine_spool_t *spool);
 /* ends the segment that is being written, so that anybody may read it */
 void ngx_http_refine_spool_seal(ngx_http_refine_spool_t *spool);
 
+/* leaves the segment that is being read to others, from the cursor on */
+void ngx_http_refine_spool_leave(ngx_http_refine_spool_t *spool);
+
 /*
  * The next records of the oldest segment that nobody holds, the own one in the
  * end: at least one, then as many as have together at most "events" events and

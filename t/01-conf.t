@@ -333,7 +333,7 @@ block_bad('batch_size 1; batch_size 1;',
 block_bad('batch_size { }', 'unexpected "{"');
 
 my $known = 'organization_id, catalog_id, api_key, endpoint, enabled, queue, '
-            . 'queue_timeout, batch_size, flush_interval, max_in_flight, '
+            . 'queue_timeout, spool, batch_size, flush_interval, max_in_flight, '
             . 'rate_share, max_queue_size, max_queue_bytes, max_retries, '
             . 'retry_window, dead_letters, claim_timeout, '
             . 'session_timeout, visitor_cookie, session_cookie, cookie_secure, '
@@ -343,7 +343,7 @@ my $known = 'organization_id, catalog_id, api_key, endpoint, enabled, queue, '
 
 block_bad("$_ x;",
           qq{unknown option "$_" in refine_catalog "shop", allowed: $known})
-    for 'batchSize', 'spool', 'Consent', 'Enabled', 'retryWindow';
+    for 'batchSize', 'Spool', 'Consent', 'Enabled', 'retryWindow';
 
 for my $option ('organization_id', 'catalog_id', 'api_key', 'queue') {
     my $options = options_except($option);

@@ -42,6 +42,7 @@ is_deeply(known(), { shop => 1 });
 
 my $more = 'refine_catalog more { organization_id o; catalog_id ' . catalog()
            . 'm; api_key k; endpoint http://127.0.0.1:9/e; enabled off;'
+           . ' spool off;'
            . ' queue redis://unix:' . redis_path() . '; }';
 reload(sub { s/(?=refine_catalog shop)/$more / });
 wait_for(sub { keys %{ known() } == 2 }, 'one more');

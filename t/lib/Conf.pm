@@ -52,6 +52,8 @@ sub shown { length $_[0] > 256 ? substr($_[0], 0, 256) . '...' : $_[0] }
 sub conf_test {
     my ($http) = @_;
 
+    $http = Refine::without_spool($http);
+
     my $dir = Refine::scratch();
     my $modules = join '', map { "load_module $_;\n" }
         grep { length } split /[\s:]+/, $ENV{TEST_NGINX_LOAD_MODULES} // '';

@@ -150,6 +150,7 @@ sub catalog_text {
         api_key          k;
         endpoint         http://unix:@{[ mock_path() ]}:/events;
         queue            redis://unix:@{[ redis_path() ]};
+        spool            off;
         flush_interval   1h;
     }
 

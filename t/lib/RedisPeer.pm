@@ -110,6 +110,7 @@ add_block_preprocessor(sub {
         api_key          k;
         endpoint         http://unix:\$TEST_NGINX_MOCK:/events;
         queue            redis://$url;
+        spool            off;
 $options
     }
 

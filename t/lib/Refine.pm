@@ -4,7 +4,8 @@ package Refine;
 # the Refine API, both on unix sockets below the build folder, one pair for each
 # test file, ended with it.  Sections of a block beyond those of Test::Nginx:
 #
-# --- catalog     further options of the catalog "shop"
+# --- catalog     further options of the catalog "shop", which has no spool
+#                 unless they say so
 # --- http_extra  what else belongs into http{}
 # --- check       Perl that runs after the block's last response; see below
 
@@ -422,6 +423,17 @@ sub run_check {
 }
 
 
+# Without a spool, unless the block says where it is: the default is a directory
+# of this machine, where one test would find the events of another.
+
+sub without_spool {
+    my ($text) = @_;
+
+    $text =~ s/\brefine_catalog\s+\S+\s*\{(?![^\}]*\bspool\b)\K/ spool off;/g;
+    return $text;
+}
+
+
 sub prepare {
     my ($block) = @_;
 
@@ -454,6 +466,8 @@ $extra
 END
     }
 
+    $block->set_value('http_config', without_spool(scalar $block->http_config));
+
     if (!defined $block->no_shutdown_error_log) {
         $block->set_value('no_shutdown_error_log',
                           "[alert]\n[emerg]\n[crit]\nSanitizer")
@@ -466,6 +480,7 @@ sub begin {
     make_path($dir);
     $ENV{TEST_NGINX_REDIS} = redis_path();
     $ENV{TEST_NGINX_MOCK} = mock_path();
+    $ENV{TEST_NGINX_SCRATCH} = scratch();
     redis_start();
     mock_start();
 
