@@ -37,7 +37,7 @@ TESTS ?= t
 prove = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(TESTS)
 
 .PHONY: all help deps build demo test unit fuzz check asan build_asan clang \
-        chaos bench soak install clean
+        chaos bench soak install deb clean
 
 all: build
 
@@ -59,6 +59,7 @@ help:
 	@echo 'make soak        ten minutes of mixed load; memory has to be flat:'
 	@echo '                 SOAK_SECONDS=600'
 	@echo 'make install     copy the module to PREFIX=$(PREFIX)'
+	@echo 'make deb         build the Debian package, in $(OBJS)/deb'
 	@echo 'make clean       remove objs'
 	@echo
 	@echo 'TESTS=FILES      only these .t files, for test and asan'
@@ -199,6 +200,13 @@ $(OBJS)/bench_lexer: t/bench/lexer.c $(sources) | $(OBJS)/Makefile
 
 install: build
 	install -D -m 644 $(module) $(DESTDIR)$(PREFIX)/ngx_http_refine_module.so
+
+deb:
+	@t/lib/deps.sh deb
+	rm -rf $(OBJS)/deb
+	mkdir -p $(OBJS)/deb/src
+	tar -c --exclude=./$(OBJS) --exclude=./.git . | tar -x -C $(OBJS)/deb/src
+	cd $(OBJS)/deb/src && dpkg-buildpackage -us -uc -b
 
 clean:
 	rm -rf $(OBJS)

@@ -240,6 +240,21 @@ sub check_config {
 }
 
 
+# the version of this release is the same wherever it is named
+
+sub check_version {
+    my ($version) = slurp("$src/${prefix}module.h")
+                    =~ /NGX_HTTP_REFINE_VERSION\s+"([\d.]+)"/;
+
+    finding('CHANGES', "the first version is not $version")
+        if slurp('CHANGES') !~ /\A\s*Changes with \w+ \Q$version\E\b/;
+
+    finding('debian/changelog', "the first version is not $version")
+        if slurp('debian/changelog') !~ /\A\S+ \(\Q$version\E\)/;
+    return;
+}
+
+
 for my $file (glob("$src/*.[ch]"), glob('t/unit/*.[ch] t/fuzz/*.[ch] t/bench/*.c')) {
     my $text = slurp($file);
     check_style($file, $text);
@@ -248,6 +263,7 @@ for my $file (glob("$src/*.[ch]"), glob('t/unit/*.[ch] t/fuzz/*.[ch] t/bench/*.c
 
 check_config();
 check_docs();
+check_version();
 
 finding('README.md', 'over 250 lines') if slurp('README.md') =~ tr/\n// > 250;
 

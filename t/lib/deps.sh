@@ -13,6 +13,7 @@ test="$demo clang libclang-rt-dev libcmocka-dev perl libtest-base-perl libtest-l
       libwww-perl libhttp-date-perl libfilter-perl procps
       libnginx-mod-http-lua libnginx-mod-http-js libnginx-mod-http-subs-filter
       libnginx-mod-http-headers-more-filter libnginx-mod-http-brotli-filter"
+deb="$build dpkg-dev debhelper"
 bench="$demo wrk libnginx-mod-http-lua lua-nginx-redis lua-cjson"
 
 case "${1:-build}" in
@@ -20,6 +21,7 @@ case "${1:-build}" in
     demo)  wanted=$demo ;;
     test)  wanted=$test ;;
     fuzz)  wanted=$fuzz ;;
+    deb)   wanted=$deb ;;
     bench) wanted=$bench ;;
     *)     echo "usage: $0 build|demo|test|fuzz|bench" >&2; exit 2 ;;
 esac
