@@ -18,7 +18,8 @@ sanitize := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
             -fno-omit-frame-pointer -O1 -g
 
 # what the C tests are linked with: the units that know no request and no socket
-pure := buf address inflate skip json json_check id cookie origin counter set \
+pure := buf address inflate skip json json_check html html_tree html_raw \
+        html_decode html_entity id cookie origin counter set \
         accept path path_match capture event event_field event_purchase \
         event_serve event_trusted event_value message verdict circuit rate \
         surface spool spool_dir spool_read spool_record

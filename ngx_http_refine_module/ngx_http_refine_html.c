@@ -1,0 +1,485 @@
+
+#include "ngx_http_refine_html.h"
+#include "ngx_http_refine_html_core.h"
+
+
+#define NGX_HTTP_REFINE_HTML_SEED   14695981039346656037ULL    /* FNV-1a */
+#define NGX_HTTP_REFINE_HTML_PRIME  1099511628211ULL
+
+#define ngx_http_refine_html_lower(c)                                         \
+    (((c) >= 'A' && (c) <= 'Z') ? ((c) | 0x20) : (c))
+
+
+static u_char *ngx_http_refine_html_text(ngx_http_refine_html_t *html,
+    u_char *p, u_char *last, ngx_http_refine_html_token_e *token);
+static void ngx_http_refine_html_open(ngx_http_refine_html_t *html,
+    ngx_uint_t end);
+static u_char *ngx_http_refine_html_tag_name(ngx_http_refine_html_t *html,
+    u_char *p, u_char *last, ngx_http_refine_html_token_e *token);
+static ngx_http_refine_html_token_e ngx_http_refine_html_named(
+    ngx_http_refine_html_t *html);
+static ngx_inline u_char *ngx_http_refine_html_attributes(
+    ngx_http_refine_html_t *html, u_char *p, u_char *last,
+    ngx_http_refine_html_token_e *token);
+static ngx_inline u_char *ngx_http_refine_html_attr(
+    ngx_http_refine_html_t *html, u_char *p, u_char *last);
+static void ngx_http_refine_html_attr_name(ngx_http_refine_html_t *html);
+static ngx_inline u_char *ngx_http_refine_html_between(
+    ngx_http_refine_html_t *html, u_char *p,
+    ngx_http_refine_html_token_e *token);
+static ngx_inline u_char *ngx_http_refine_html_value(
+    ngx_http_refine_html_t *html, u_char *p, u_char *last,
+    ngx_http_refine_html_token_e *token);
+
+
+static const struct {
+    ngx_str_t                    name;
+    ngx_http_refine_html_attr_e  attr;
+} ngx_http_refine_html_attrs[] = {
+    { ngx_string("data-refine-item"), NGX_HTTP_REFINE_HTML_ITEM },
+    { ngx_string("data-refine-serve"), NGX_HTTP_REFINE_HTML_SERVE },
+    { ngx_string("data-refine-surface"), NGX_HTTP_REFINE_HTML_SURFACE },
+    { ngx_string("data-refine-source"), NGX_HTTP_REFINE_HTML_SOURCE },
+    { ngx_string("data-refine-serve-id"), NGX_HTTP_REFINE_HTML_SERVE_ID },
+    { ngx_string("data-collect"), NGX_HTTP_REFINE_HTML_COLLECT },
+    { ngx_string("name"), NGX_HTTP_REFINE_HTML_NAME }
+};
+
+#define NGX_HTTP_REFINE_HTML_ATTR_NAMES                                       \
+    (sizeof(ngx_http_refine_html_attrs) / sizeof(ngx_http_refine_html_attrs[0]))
+
+
+void
+ngx_http_refine_html_init(ngx_http_refine_html_t *html)
+{
+    ngx_memzero(html, sizeof(ngx_http_refine_html_t));
+
+    html->state = NGX_HTTP_REFINE_HTML_FIRST;
+    html->head = 1;
+}
+
+
+void
+ngx_http_refine_html_input(ngx_http_refine_html_t *html, u_char *p, size_t len)
+{
+    html->base += html->last - html->first;
+
+    html->first = p;
+    html->pos = p;
+    html->last = p + len;
+}
+
+
+ngx_http_refine_html_token_e
+ngx_http_refine_html_next(ngx_http_refine_html_t *html)
+{
+    u_char                        *p, *last;
+    ngx_http_refine_html_token_e   token;
+
+    p = html->pos;
+    last = html->last;
+    token = NGX_HTTP_REFINE_HTML_AGAIN;
+
+    while (p < last && token == NGX_HTTP_REFINE_HTML_AGAIN) {
+
+        if (html->state == NGX_HTTP_REFINE_HTML_CLOSE) {
+            html->state = html->content;
+            p++;
+
+        } else if (html->state < NGX_HTTP_REFINE_HTML_IN_TAG_NAME) {
+            p = ngx_http_refine_html_text(html, p, last, &token);
+
+        } else if (html->state == NGX_HTTP_REFINE_HTML_IN_TAG_NAME) {
+            p = ngx_http_refine_html_tag_name(html, p, last, &token);
+
+        } else if (html->state < NGX_HTTP_REFINE_HTML_IN_RAW) {
+            p = ngx_http_refine_html_attributes(html, p, last, &token);
+
+        } else if (html->state < NGX_HTTP_REFINE_HTML_FIRST) {
+            p = ngx_http_refine_html_raw(html, p, last);
+
+        } else {
+            p = ngx_http_refine_html_markup(html, p, last);
+        }
+    }
+
+    html->pos = p;
+
+    return token;
+}
+
+
+size_t
+ngx_http_refine_html_held(ngx_http_refine_html_t *html)
+{
+    if (!html->head || html->inert
+        || html->state < NGX_HTTP_REFINE_HTML_LESS
+        || html->state > NGX_HTTP_REFINE_HTML_IN_TAG_NAME
+        || (html->state == NGX_HTTP_REFINE_HTML_IN_TAG_NAME
+            && html->len > NGX_HTTP_REFINE_HTML_MAX_TAG))
+    {
+        return 0;
+    }
+
+    return (size_t) (ngx_http_refine_html_offset(html, html->last)
+                     - html->start);
+}
+
+
+static u_char *
+ngx_http_refine_html_text(ngx_http_refine_html_t *html, u_char *p,
+    u_char *last, ngx_http_refine_html_token_e *token)
+{
+    if (html->state == NGX_HTTP_REFINE_HTML_IN_TEXT) {
+
+        if (html->head && !html->inert) {
+            while (p < last && ngx_http_refine_html_blank(*p)) {
+                p++;
+            }
+
+        } else {
+            p = ngx_http_refine_html_hop(p, last, '<');
+        }
+
+        if (p == last) {
+            return p;
+        }
+
+        html->start = ngx_http_refine_html_offset(html, p);
+
+        if (*p == '<') {
+            html->state = NGX_HTTP_REFINE_HTML_LESS;
+            return p + 1;
+        }
+
+        goto text;
+    }
+
+    if (ngx_http_refine_html_alpha(*p)) {
+        ngx_http_refine_html_open(html, html->state
+                                        == NGX_HTTP_REFINE_HTML_END_LESS);
+        return p;
+    }
+
+    if (html->state == NGX_HTTP_REFINE_HTML_END_LESS) {
+        html->state = NGX_HTTP_REFINE_HTML_IN_BOGUS;    /* "</>" is nothing */
+        return p;
+    }
+
+    if (*p == '/' || *p == '!' || *p == '?') {
+        html->state = (*p == '/') ? NGX_HTTP_REFINE_HTML_END_LESS
+                      : (*p == '!') ? NGX_HTTP_REFINE_HTML_BANG
+                                    : NGX_HTTP_REFINE_HTML_IN_BOGUS;
+        return p + 1;
+    }
+
+text:
+
+    html->state = NGX_HTTP_REFINE_HTML_IN_TEXT;
+
+    if (html->head && !html->inert) {
+        html->head = 0;
+        *token = NGX_HTTP_REFINE_HTML_HEAD_END;
+    }
+
+    return p;
+}
+
+
+static void
+ngx_http_refine_html_open(ngx_http_refine_html_t *html, ngx_uint_t end)
+{
+    html->state = NGX_HTTP_REFINE_HTML_IN_TAG_NAME;
+    html->hash = NGX_HTTP_REFINE_HTML_SEED;
+    html->len = 0;
+    html->end = end;
+    html->attrs = 0;
+    html->bare = 0;
+    html->slash = 0;
+}
+
+
+static u_char *
+ngx_http_refine_html_tag_name(ngx_http_refine_html_t *html, u_char *p,
+    u_char *last, ngx_http_refine_html_token_e *token)
+{
+    u_char      c;
+    uint64_t    hash;
+    ngx_uint_t  n;
+
+    n = html->len;
+    hash = html->hash;
+
+    for ( /* void */ ; p < last; p++) {
+        c = *p;
+
+        if (ngx_http_refine_html_ends(c)) {
+            html->state = NGX_HTTP_REFINE_HTML_BEFORE_ATTR;
+            break;
+        }
+
+        c = ngx_http_refine_html_lower(c);
+        hash = (hash ^ c) * NGX_HTTP_REFINE_HTML_PRIME;
+
+        if (n < NGX_HTTP_REFINE_HTML_MAX_TAG) {
+            html->tag_name[n] = c;
+
+        } else if (n == NGX_HTTP_REFINE_HTML_MAX_TAG) {
+
+            /* a name that long has no role: the head need not wait for it */
+
+            html->len = n;
+            *token = ngx_http_refine_html_named(html);
+        }
+
+        n++;
+    }
+
+    html->len = n;
+    html->hash = hash;
+
+    if (html->state == NGX_HTTP_REFINE_HTML_BEFORE_ATTR
+        && n <= NGX_HTTP_REFINE_HTML_MAX_TAG)
+    {
+        *token = ngx_http_refine_html_named(html);
+    }
+
+    return p;
+}
+
+
+static ngx_http_refine_html_token_e
+ngx_http_refine_html_named(ngx_http_refine_html_t *html)
+{
+    ngx_uint_t  flags, ends;
+
+    html->name = ngx_http_refine_html_find(html->tag_name, html->len);
+    html->tag = html->name ? html->name->tag : NGX_HTTP_REFINE_HTML_OTHER;
+
+    if (!html->head || html->inert) {
+        return NGX_HTTP_REFINE_HTML_AGAIN;
+    }
+
+    flags = ngx_http_refine_html_flags(html);
+
+    if ((flags & NGX_HTTP_REFINE_HTML_PAGE) && !html->end) {
+        html->page = 1;
+    }
+
+    ends = html->end ? (flags & NGX_HTTP_REFINE_HTML_ENDS)
+                     : !(flags & NGX_HTTP_REFINE_HTML_IN_HEAD);
+
+    if (!ends) {
+        return NGX_HTTP_REFINE_HTML_AGAIN;
+    }
+
+    html->head = 0;
+
+    return NGX_HTTP_REFINE_HTML_HEAD_END;
+}
+
+
+static ngx_inline u_char *
+ngx_http_refine_html_attributes(ngx_http_refine_html_t *html, u_char *p,
+    u_char *last, ngx_http_refine_html_token_e *token)
+{
+    while (p < last && *token == NGX_HTTP_REFINE_HTML_AGAIN) {
+
+        switch (html->state) {
+
+        case NGX_HTTP_REFINE_HTML_IN_ATTR:
+            p = ngx_http_refine_html_attr(html, p, last);
+            break;
+
+        case NGX_HTTP_REFINE_HTML_IN_QUOTED:
+        case NGX_HTTP_REFINE_HTML_IN_BARE:
+            p = ngx_http_refine_html_value(html, p, last, token);
+            break;
+
+        default:
+            p = ngx_http_refine_html_between(html, p, token);
+        }
+    }
+
+    return p;
+}
+
+
+/* one byte that is neither of a name nor of a value */
+
+static ngx_inline u_char *
+ngx_http_refine_html_between(ngx_http_refine_html_t *html, u_char *p,
+    ngx_http_refine_html_token_e *token)
+{
+    u_char  c;
+
+    c = *p;
+
+    if (c == '>') {
+        html->bare = (html->state == NGX_HTTP_REFINE_HTML_BEFORE_VALUE);
+        html->slash = (html->state == NGX_HTTP_REFINE_HTML_SLASH);
+        html->state = NGX_HTTP_REFINE_HTML_CLOSE;
+
+        ngx_http_refine_html_tree(html);
+
+        *token = NGX_HTTP_REFINE_HTML_TAG;
+
+        return p;
+    }
+
+    if (ngx_http_refine_html_blank(c)) {
+
+        if (html->state == NGX_HTTP_REFINE_HTML_SLASH) {
+            html->state = NGX_HTTP_REFINE_HTML_BEFORE_ATTR;
+        }
+
+        return p + 1;
+    }
+
+    if (html->state == NGX_HTTP_REFINE_HTML_BEFORE_VALUE) {
+
+        if (c != '"' && c != '\'') {
+            html->state = NGX_HTTP_REFINE_HTML_IN_BARE;
+            return p;
+        }
+
+        html->quote = c;
+        html->state = NGX_HTTP_REFINE_HTML_IN_QUOTED;
+
+        return p + 1;
+    }
+
+    if (c == '/') {
+        html->state = NGX_HTTP_REFINE_HTML_SLASH;
+        return p + 1;
+    }
+
+    if (c == '=' && html->state == NGX_HTTP_REFINE_HTML_AFTER_ATTR) {
+        html->state = NGX_HTTP_REFINE_HTML_BEFORE_VALUE;
+        return p + 1;
+    }
+
+    /* a name begins, with a "=" even */
+
+    html->state = NGX_HTTP_REFINE_HTML_IN_ATTR;
+    html->wanted = 0;
+    html->attr_len = 0;
+
+    if (c == '=') {
+        html->attr_len = NGX_HTTP_REFINE_HTML_MAX_ATTR;
+        return p + 1;
+    }
+
+    return p;
+}
+
+
+static ngx_inline u_char *
+ngx_http_refine_html_attr(ngx_http_refine_html_t *html, u_char *p,
+    u_char *last)
+{
+    u_char      c;
+    ngx_uint_t  n;
+
+    n = html->attr_len;
+
+    /* all that are looked at begin alike */
+
+    if (n == 0 && (*p | 0x20) != 'd' && (*p | 0x20) != 'n') {
+        n = NGX_HTTP_REFINE_HTML_MAX_ATTR;
+    }
+
+    for ( /* void */ ; p < last; p++) {
+        c = *p;
+
+        if (c == '=' || ngx_http_refine_html_ends(c)) {
+            break;
+        }
+
+        if (n < NGX_HTTP_REFINE_HTML_MAX_ATTR) {
+            html->attr_name[n++] = ngx_http_refine_html_lower(c);
+        }
+    }
+
+    html->attr_len = n;
+
+    if (p < last) {
+        html->state = NGX_HTTP_REFINE_HTML_AFTER_ATTR;
+
+        if (n < NGX_HTTP_REFINE_HTML_MAX_ATTR && !html->end) {
+            ngx_http_refine_html_attr_name(html);
+        }
+    }
+
+    return p;
+}
+
+
+static void
+ngx_http_refine_html_attr_name(ngx_http_refine_html_t *html)
+{
+    ngx_uint_t        i, attr;
+    const ngx_str_t  *name;
+
+    for (i = 0; i < NGX_HTTP_REFINE_HTML_ATTR_NAMES; i++) {
+        name = &ngx_http_refine_html_attrs[i].name;
+
+        if (name->len == html->attr_len
+            && ngx_memcmp(name->data, html->attr_name, name->len) == 0)
+        {
+            break;
+        }
+    }
+
+    if (i == NGX_HTTP_REFINE_HTML_ATTR_NAMES) {
+        return;
+    }
+
+    attr = ngx_http_refine_html_attrs[i].attr;
+
+    if ((attr == NGX_HTTP_REFINE_HTML_NAME
+         && html->tag != NGX_HTTP_REFINE_HTML_META)
+        || (html->attrs & (1 << attr)))
+    {
+        return;
+    }
+
+    html->attrs |= 1 << attr;
+    html->attr = attr;
+    html->wanted = (attr > NGX_HTTP_REFINE_HTML_COLLECT);
+}
+
+
+static ngx_inline u_char *
+ngx_http_refine_html_value(ngx_http_refine_html_t *html, u_char *p,
+    u_char *last, ngx_http_refine_html_token_e *token)
+{
+    u_char  *start;
+
+    start = p;
+
+    if (html->state == NGX_HTTP_REFINE_HTML_IN_QUOTED) {
+        p = ngx_http_refine_html_hop(p, last, html->quote);
+
+    } else {
+        while (p < last && *p != '>' && !ngx_http_refine_html_blank(*p)) {
+            p++;
+        }
+    }
+
+    if (html->wanted) {
+        html->text.data = start;
+        html->text.len = p - start;
+        html->more = (p == last);
+        *token = NGX_HTTP_REFINE_HTML_VALUE;
+    }
+
+    if (p < last) {
+        p += (html->state == NGX_HTTP_REFINE_HTML_IN_QUOTED);
+
+        html->state = NGX_HTTP_REFINE_HTML_BEFORE_ATTR;
+        html->wanted = 0;
+    }
+
+    return p;
+}

@@ -1,0 +1,155 @@
+
+/*
+ * Level 0, inside of html: the states, the table of names, and scanning for a
+ * byte; 16 bytes at a time where SSE2 is there, and never beyond "last".
+ */
+
+
+#ifndef _NGX_HTTP_REFINE_HTML_CORE_H_INCLUDED_
+#define _NGX_HTTP_REFINE_HTML_CORE_H_INCLUDED_
+
+
+#include "ngx_http_refine_html.h"
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+
+/* the order matters: groups of states that one function reads */
+
+typedef enum {
+    NGX_HTTP_REFINE_HTML_IN_TEXT = 0,
+    NGX_HTTP_REFINE_HTML_LESS,              /* after "<" */
+    NGX_HTTP_REFINE_HTML_END_LESS,          /* after "</" */
+    NGX_HTTP_REFINE_HTML_IN_TAG_NAME,
+    NGX_HTTP_REFINE_HTML_CLOSE,             /* at ">" */
+
+    NGX_HTTP_REFINE_HTML_BEFORE_ATTR,
+    NGX_HTTP_REFINE_HTML_IN_ATTR,
+    NGX_HTTP_REFINE_HTML_AFTER_ATTR,
+    NGX_HTTP_REFINE_HTML_BEFORE_VALUE,
+    NGX_HTTP_REFINE_HTML_IN_QUOTED,
+    NGX_HTTP_REFINE_HTML_IN_BARE,
+    NGX_HTTP_REFINE_HTML_SLASH,
+
+    NGX_HTTP_REFINE_HTML_IN_RAW,
+    NGX_HTTP_REFINE_HTML_RAW_LESS,
+    NGX_HTTP_REFINE_HTML_RAW_END,           /* "</", and of the name */
+    NGX_HTTP_REFINE_HTML_IN_SCRIPT,
+    NGX_HTTP_REFINE_HTML_SCRIPT_LESS,
+    NGX_HTTP_REFINE_HTML_SCRIPT_BANG,       /* "<!" */
+    NGX_HTTP_REFINE_HTML_SCRIPT_NAME,       /* "<" or "</", and of "script" */
+
+    NGX_HTTP_REFINE_HTML_FIRST,             /* a byte order mark, perhaps */
+    NGX_HTTP_REFINE_HTML_BANG,              /* "<!" */
+    NGX_HTTP_REFINE_HTML_BANG_DASH,
+    NGX_HTTP_REFINE_HTML_LITERAL,
+    NGX_HTTP_REFINE_HTML_IN_BOGUS,          /* a comment up to ">" */
+    NGX_HTTP_REFINE_HTML_COMMENT_START,
+    NGX_HTTP_REFINE_HTML_COMMENT_START_DASH,
+    NGX_HTTP_REFINE_HTML_IN_COMMENT,
+    NGX_HTTP_REFINE_HTML_COMMENT_DASH,
+    NGX_HTTP_REFINE_HTML_COMMENT_END,       /* "--" */
+    NGX_HTTP_REFINE_HTML_COMMENT_BANG,      /* "--!" */
+    NGX_HTTP_REFINE_HTML_IN_CDATA,
+    NGX_HTTP_REFINE_HTML_IN_PLAIN           /* up to the end */
+} ngx_http_refine_html_state_e;
+
+
+/* what a name means to the parser */
+#define NGX_HTTP_REFINE_HTML_IN_HEAD   0x01 /* does not end the head */
+#define NGX_HTTP_REFINE_HTML_RAW       0x02 /* raw text, RCDATA, a script */
+#define NGX_HTTP_REFINE_HTML_VOID      0x04
+#define NGX_HTTP_REFINE_HTML_BREAKOUT  0x08 /* ends foreign content */
+#define NGX_HTTP_REFINE_HTML_IN_SVG    0x10 /* of an svg, contains HTML */
+#define NGX_HTTP_REFINE_HTML_FOREIGN   0x20 /* svg, math */
+#define NGX_HTTP_REFINE_HTML_PAGE      0x40 /* only a page has it */
+#define NGX_HTTP_REFINE_HTML_ENDS      0x80 /* its end tag ends the head */
+
+
+struct ngx_http_refine_html_name_s {
+    ngx_str_t    name;
+    u_char       tag;
+    u_char       flags;
+};
+
+
+#define ngx_http_refine_html_blank(c)                                         \
+    ((c) == ' ' || (c) == LF || (c) == '\t' || (c) == CR || (c) == '\f')
+
+#define ngx_http_refine_html_alpha(c)                                         \
+    (((c) | 0x20) >= 'a' && ((c) | 0x20) <= 'z')
+
+/* a blank, "/" or ">": what ends the name of a tag */
+#define ngx_http_refine_html_ends(c)                                          \
+    ((c) == '>' || (c) == '/' || ngx_http_refine_html_blank(c))
+
+#define ngx_http_refine_html_flags(html)                                      \
+    ((html)->name ? (html)->name->flags : 0)
+
+
+/*
+ * The names of character references, sorted: each with what follows it, ";", or
+ * "," where it may go without, then the UTF-8.
+ */
+#define NGX_HTTP_REFINE_HTML_ENTITIES  2125
+
+extern const char *const
+    ngx_http_refine_html_entities[NGX_HTTP_REFINE_HTML_ENTITIES];
+
+
+/* NULL: it has no role */
+const ngx_http_refine_html_name_t *ngx_http_refine_html_find(u_char *name,
+    size_t len);
+
+/* what a complete tag changes in the content that follows */
+void ngx_http_refine_html_tree(ngx_http_refine_html_t *html);
+
+/* in an svg or math element, and not in HTML content of it */
+ngx_uint_t ngx_http_refine_html_foreign(ngx_http_refine_html_t *html);
+
+/* groups of states; each takes at least one byte, or changes the state */
+u_char *ngx_http_refine_html_raw(ngx_http_refine_html_t *html, u_char *p,
+    u_char *last);
+u_char *ngx_http_refine_html_markup(ngx_http_refine_html_t *html, u_char *p,
+    u_char *last);
+
+
+/* the first c from p on, or last */
+
+static ngx_inline u_char *
+ngx_http_refine_html_hop(u_char *p, u_char *last, u_char c)
+{
+#if defined(__SSE2__)
+    int      found;
+    __m128i  bytes;
+
+    while (last - p >= 16) {
+        bytes = _mm_loadu_si128((const __m128i *) p);
+        found = _mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(c)));
+
+        if (found) {
+            return p + __builtin_ctz(found);
+        }
+
+        p += 16;
+    }
+
+    while (p < last && *p != c) {
+        p++;
+    }
+
+    return p;
+
+#else
+    u_char  *found;
+
+    found = memchr(p, c, last - p);
+
+    return found ? found : last;
+#endif
+}
+
+
+#endif /* _NGX_HTTP_REFINE_HTML_CORE_H_INCLUDED_ */
