@@ -285,7 +285,7 @@ ngx_http_refine_conf_option(ngx_http_refine_conf_serve_t *ctx,
         ngx_conf_log_error(NGX_LOG_EMERG, ctx->cf, 0,
                            "unknown parameter \"%V\" of \"refine_serve\", "
                            "allowed: surface=, source=, items=, total=, "
-                           "query=, anchor=, offset=, filters=, sort=, "
+                           "query=, id=, anchor=, offset=, filters=, sort=, "
                            "metadata.NAME=, format=, if=, cacheable= and "
                            "max_length=", param);
         return NGX_ERROR;

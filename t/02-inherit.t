@@ -147,12 +147,12 @@ for ('searches', 'off x=y', 'Search', 'surface=a') {
              . 'recommendations, items, or off alone');
 }
 
-for ('id=json:serveId', 'max_length', 'surface', 'Surface=a', 'x=y', '=',
+for ('ids=json:serveId', 'id', 'max_length', 'surface', 'Surface=a', 'x=y', '=',
      'surfaces=a', 'metadata=a', 'format', 'if', 'cacheable', 'offset')
 {
     conf_bad("refine_serve search $_", serve("search '$_'"),
              qq{unknown parameter "$_" of "refine_serve", allowed: surface=, }
-             . 'source=, items=, total=, query=, anchor=, offset=, filters=, '
+             . 'source=, items=, total=, query=, id=, anchor=, offset=, filters=, '
              . 'sort=, metadata.NAME=, format=, if=, cacheable= and '
              . 'max_length=');
 }

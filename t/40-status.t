@@ -155,7 +155,6 @@ for my $told ([{ drop => 1 }, 'backoff', 0, qr/^no answer \(.*closed.*\)\z/],
               [{ status => 500 }, 'held', 500, qr/^Refine answered 500\z/])
 {
     my ($how, $state, $status, $error) = @$told;
-    mock_set();
     mock_set(%$how);
     my $refine;
     wait_for(sub {
