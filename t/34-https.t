@@ -4,52 +4,10 @@
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
 use Refine;
+use Certificate;
 use Delivery;
 
 my $dir = scratch();
-
-
-sub openssl {
-    my (@args) = @_;
-
-    open my $run, '-|', 'openssl', @args or die "openssl: $!";
-    my $out = join '', <$run>;
-    close $run or die "openssl @args: $out";
-    return;
-}
-
-
-# a certificate of the CA, or of itself
-
-sub certificate {
-    my ($name, $host, $days, @ca) = @_;
-
-    open my $out, '>', "$dir/$name.cnf" or die $!;
-    print $out <<"END";
-[req]
-distinguished_name = dn
-prompt = no
-[dn]
-CN = $host
-[ext]
-subjectAltName = DNS:$host
-basicConstraints = CA:FALSE
-[ca]
-basicConstraints = critical,CA:TRUE
-keyUsage = keyCertSign
-END
-    close $out;
-
-    openssl('req', '-new', '-newkey', 'rsa:2048', '-nodes', '-keyout',
-            "$dir/$name.key", '-out', "$dir/$name.csr", '-config',
-            "$dir/$name.cnf");
-    openssl('x509', '-req', '-in', "$dir/$name.csr", '-out',
-            "$dir/$name.crt", '-days', $days, '-extfile', "$dir/$name.cnf",
-            '-extensions', $name eq 'ca' ? 'ca' : 'ext',
-            @ca ? ('-CA', "$dir/ca.crt", '-CAkey', "$dir/ca.key",
-                   '-CAcreateserial') : ('-signkey', "$dir/$name.key"));
-    return;
-}
 
 
 # a mock of its own for each certificate; its port becomes
@@ -66,16 +24,11 @@ sub serve_tls {
     return;
 }
 
-{
-    open STDERR_SAVED, '>&', \*STDERR;
-    open STDERR, '>', "$dir/openssl.log";
-    certificate('ca', 'Test CA', 30);
-    certificate('good', 'localhost', 30, 'ca');
-    certificate('other', 'other.example', 30, 'ca');
-    certificate('expired', 'localhost', -1, 'ca');
-    certificate('self', 'localhost', 30);
-    open STDERR, '>&', \*STDERR_SAVED;
-}
+certificate('ca', '');
+certificate('good', 'ca', 'DNS:localhost');
+certificate('other', 'ca', 'DNS:other.example');
+certificate('expired', 'ca', 'DNS:localhost', -1);
+certificate('self', '', 'DNS:localhost');
 
 serve_tls($_) for qw(good other expired self);
 $ENV{TEST_NGINX_CA} = "$dir/ca.crt";

@@ -49,11 +49,13 @@ sub show {
 }
 
 # --- shows       what it shows when nginx starts: see show()
+# --- before      Perl that runs before it starts
 
 add_block_preprocessor(sub {
     my ($block) = @_;
 
     show(split ' ', $block->shows // 'right');
+    eval $block->before . '; 1' or die $@ if defined $block->before;
 });
 
 # a block's catalogs, by their queues
@@ -193,17 +195,17 @@ refused('name', qr/is down: certificate is for another name/);
 === TEST 4: name= is what counts, an address as well
 --- http_config eval
 main::http(right => "rediss://localhost:$::port $::CA name=127.0.0.9",
-           named => "rediss://localhost:$::port $::CA name=other.example")
+           named => "rediss://localhost:$::port $::CA name=other.example",
+           address => "rediss://127.0.0.1:$::port $::CA name=localhost")
 --- config eval
-main::config('right', 'named')
+main::config(qw(right named address))
 --- shows: wrong
 --- request
 GET /t
 --- error_code: 204
 --- check
 works($_) for qw(right named);
-show('right');
-refused('right', qr/is down: certificate is for another name/);
+refused('address', qr/is down: certificate is for another name/);
 
 
 
@@ -306,12 +308,12 @@ main::http(plain => "redis://127.0.0.1:$::port",
            tls => "rediss://127.0.0.1:$::plain $::CA")
 --- config eval
 main::config('plain', 'tls')
+--- before
+redis_tls('right', 'no', '--port', $::plain);
 --- request
 GET /t
 --- error_code: 204
 --- check
-redis_stop();
-redis_tls('right', 'no', '--port', $::plain);
 wait_for(sub { log_lines(qr/127\.0\.0\.1:$::port is down: closed before an answ/
                          . qr/er, does it want TLS \(rediss:..\)\?/) },
          'TLS without rediss://', 40);
@@ -361,7 +363,7 @@ wait_for(sub { log_lines(qr/is down: NOPERM/) }, 'NOPERM is told', 40);
 is(try_one('one'), 503);
 redis('ACL', 'SETUSER', 'shop', '+script', '-xadd');
 wait_for(sub { try_one('one');
-               log_lines(qr/refuses to store .*(?:NOPERM|can't run this)/) },
+               log_lines(qr/refuses to store .*(?:NOPERM|can't run this|ACL failure)/) },
          'so is a command that a script may not run', 40);
 redis('ACL', 'SETUSER', 'shop', '+xadd');
 works('one');
@@ -379,13 +381,12 @@ redis('ACL', 'DELUSER', 'shop');
 main::http(one => "rediss://127.0.0.1:$::port $::CA")
 --- config eval
 main::config('one')
+--- before
+redis('CONFIG', 'SET', 'requirepass', 'secret');
 --- request
 GET /t
 --- error_code: 204
 --- check
-works('one');
-redis('CONFIG', 'SET', 'requirepass', 'secret');
-redis('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
 wait_for(sub { log_lines(qr/is down: NOAUTH/) }, 'NOAUTH is told', 40);
 is(scalar(grep { try_one('one') != 503 } 1 .. 50), 0);
 redis('AUTH', 'secret');

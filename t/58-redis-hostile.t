@@ -143,7 +143,7 @@ for my $kind ('plain', 'tls') {
         peer_set("store\@$name}" => $reply{$what});
         is(try_one($name), 503, "$name: ends $what");
         cmp_ok(time - $start, '<', 8, 'in time');
-        is(scalar(grep { try_one($name) != 503 } 1 .. 20), 0, 'nor are others');
+        is(scalar(grep { try_one($name) != 503 } 1 .. 5), 0, 'nor are others');
         peer_set();
         back($name, $what);
         cmp_ok(trouble($name) - $before, '<', 15, 'not a line for each');
@@ -176,7 +176,7 @@ for my $kind ('plain', 'tls') {
         back($name, 'greeted');
         peer_forget();
         peer_set(script => $reply{$what}, "store\@$name}" => { close => 1 });
-        is(scalar(grep { try_one($name) != 503 } 1 .. 20), 0, "$name: $what");
+        is(scalar(grep { try_one($name) != 503 } 1 .. 5), 0, "$name: $what");
         wait_for(sub { peer_seen('script') }, 'was greeted so');
         is(try_one($name), 503, 'is no greeting');
         peer_set();

@@ -47,9 +47,8 @@ sub whole {
     return $r;
 }
 
-our %broken;
-
-# counted under not_gzip; whether it is can be known only when it comes
+# it has an id, for what it is can be known only when it comes; who calls this
+# looks at the counter, which takes up to a second
 
 sub broken {
     my ($sent, $args, $what) = @_;
@@ -59,7 +58,6 @@ sub broken {
     is($r->{status}, 200);
     is(md5_hex($r->{body}), md5_hex($sent), "$what: unchanged");
     ok($r->{headers}{'x-refine-serve-id'}, 'there is an id');
-    skipped('not_gzip', ++$broken{catalog()});
     return;
 }
 
@@ -118,10 +116,9 @@ for my $name (sort keys %sent) {
             next if $args && $how ne 'small' && $name !~ /^(?:usual|many)$/;
             my $r = whole(get("/$how/$name$args"), $sent, "$name, $how$args");
             my $plain = get("/plain/$name$args");
-            is(delete $r->{headers}{'x-refine-serve-id'}, events()
-               ? (events())[-1]{serveId} : '', 'one header more');
+            delete $r->{headers}{'x-refine-serve-id'};
             delete $_->{headers}{date} for $r, $plain;
-            is_deeply($r->{headers}, $plain->{headers}, 'and no other');
+            is_deeply($r->{headers}, $plain->{headers}, 'no header more');
         }
     }
 }
@@ -171,12 +168,12 @@ for my $case (sort keys %cases) {
 }
 reply('nothing', packed(''), 'Content-Encoding' => 'gzip');
 get('/s/nothing');
-skipped('not_json', 1);
 reply('html', packed('<html>'), 'Content-Encoding' => 'gzip');
 get('/s/html');
-skipped('not_json', 2);
 reply('cut', packed($body), 'Content-Encoding' => 'gzip');
-get('/s/cut?cut=2000', Timeout => 3);
+get('/s/cut?cut=2000');
+skipped('not_gzip', 22 + 2 * keys %cases);
+skipped('not_json', 2);
 skipped('aborted', 1);
 is(scalar events(), 0, 'none was logged');
 is(join('', grep { !/upstream prematurely closed|may lose events/ } log_lines(qr/ \[(?:warn|error)\] /)), '',
@@ -209,9 +206,10 @@ for my $n (1001, 1002, 5000, 100_000) {
     for my $args ('', '?step=1') {
         my $r = get("/s/x$args");
         is(md5_hex($r->{body}), md5_hex($sent));
-        skipped('too_large', ++$over);
+        $over++;
     }
 }
+skipped('too_large', $over);
 my $sent = packed('{"results":[{"productId":"z"}],"z":"' . 'q' x 950 . '"}', Level => 0)
            . "\0" x 100;
 cmp_ok(length $sent, '>', 1000, 'longer than what is in it');
@@ -247,8 +245,8 @@ my $before = peak();
 for (1 .. 3) {
     my $r = get('/s/bomb');
     is(md5_hex($r->{body}), md5_hex($bomb));
-    skipped('too_large', $_);
 }
+skipped('too_large', 3);
 serve(get('/s/members'));
 grown($before, 2048);
 
@@ -268,13 +266,15 @@ GET /t
 --- error_code: 204
 --- check
 my $sent = packed($body);
-for my $case (['br'], ['zstd'], ['deflate'], ['compress'], ['gzip, gzip'], ['gzip, identity'],
-              ['gzip', 'gzip'], ['br', 'gzip'], ['gzip', 'br'], ['gzipx'], ['*']) {
+my @cases = (['br'], ['zstd'], ['deflate'], ['compress'], ['gzip, gzip'], ['gzip, identity'],
+             ['gzip', 'gzip'], ['br', 'gzip'], ['gzip', 'br'], ['gzipx'], ['*']);
+for my $case (@cases) {
     reply('x', $sent, map { ('Content-Encoding' => $_) } @$case);
     my $r = get('/s/x');
     is(md5_hex($r->{body}), md5_hex($sent));
-    no_serve($r, 'encoding');
+    is($r->{headers}{'x-refine-serve-id'}, undef, "@$case: no serve id");
 }
+skipped('encoding', scalar @cases);
 reply('x', $sent, 'Content-Encoding' => 'identity', 'Content-Encoding' => 'gzip');
 whole(get('/s/x'), $sent, 'identity is none');
 
@@ -335,12 +335,13 @@ my $etag = $r->{headers}{etag};
 whole(get('/static/f.json'), $body, 'not packed');
 $r = get('/static/f.json', 'Accept-Encoding' => 'gzip', 'If-None-Match' => $etag);
 is($r->{status}, 304, 'not modified');
-no_serve($r, 'status');
+is($r->{headers}{'x-refine-serve-id'}, undef, 'nor served');
 whole(get('/cached/x'), $sent, "cached $_") for 1 .. 3;
 $r = get('/cached/x', Range => 'bytes=5-20');
 is($r->{status}, 206);
-no_serve($r, 'range');
 no_serve(request('HEAD', '/cached/x'), 'method');
+no_serve($r, 'range');
+skipped('status', 1);
 
 
 

@@ -35,7 +35,8 @@ sub openssl {
 
 
 # NAME.crt and NAME.key: signed by the certificate "ca", or by itself when that
-# is empty; names is a subjectAltName
+# is empty; names is a subjectAltName.  Without days left it was valid in 2020:
+# since OpenSSL 3.5 the number cannot be negative, before 3.4 there was no date.
 
 sub certificate {
     my ($name, $ca, $names, $days) = @_;
@@ -50,13 +51,18 @@ sub certificate {
                         . "keyUsage = keyCertSign\n";
     close $out;
 
-    openssl('req', '-new', '-newkey', 'rsa:2048', '-nodes', '-keyout',
-            "$file.key", '-out', "$file.csr", '-config', "$file.cnf");
+    openssl('req', '-new', '-newkey', 'ec', '-pkeyopt',
+            'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', "$file.key",
+            '-out', "$file.csr", '-config', "$file.cnf");
 
     my $signer = certificate_file($ca);
+    my @valid = ('-days', $days // 30);
+
+    @valid = ('-not_before', '200101000000Z', '-not_after', '200102000000Z')
+        if $days && $days < 0 && `openssl x509 -help 2>&1` =~ /-not_after/;
 
     openssl('x509', '-req', '-in', "$file.csr", '-out', "$file.crt",
-            '-days', $days // 30, '-extfile', "$file.cnf", '-extensions', 'ext',
+            @valid, '-extfile', "$file.cnf", '-extensions', 'ext',
             $ca ? ('-CA', "$signer.crt", '-CAkey', "$signer.key",
                    '-CAcreateserial') : ('-signkey', "$file.key"));
 
