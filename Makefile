@@ -37,8 +37,8 @@ FUZZ ?= $(fuzzers)
 TESTS ?= t
 prove = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(TESTS)
 
-.PHONY: all help deps build demo test unit fuzz check asan build_asan clang \
-        chaos bench soak install deb clean
+.PHONY: all help deps build demo test unit fuzz check asan build_asan valgrind \
+        clang chaos bench soak install deb clean
 
 all: build
 
@@ -56,6 +56,7 @@ help:
 	@echo 'make asan        the .t files under ASan and UBSan'
 	@echo 'make chaos       break everything around it for CHAOS_SECONDS=60'
 	@echo '                 (CHAOS_SEED= to repeat a run, CHAOS_ASAN=1 under ASan)'
+	@echo 'make valgrind    the .t files with nginx under valgrind (an hour)'
 	@echo 'make bench       measure against peers (a few minutes)'
 	@echo 'make soak        ten minutes of mixed load; memory has to be flat:'
 	@echo '                 SOAK_SECONDS=600'
@@ -63,7 +64,7 @@ help:
 	@echo 'make deb         build the Debian package, in $(OBJS)/deb'
 	@echo 'make clean       remove objs'
 	@echo
-	@echo 'TESTS=FILES      only these .t files, for test and asan'
+	@echo 'TESTS=FILES      only these .t files, for test, asan and valgrind'
 	@echo 'NGX_SRC=DIR      build against an nginx source tree instead of the'
 	@echo '                 package nginx-dev; NGX=FILE is the nginx to test with'
 
@@ -179,6 +180,16 @@ else
 	@$(MAKE) -s build
 endif
 	NGX=$(NGX) OBJS=$(OBJS) t/chaos/chaos.py
+
+# everything takes longer there, and may: REFINE_PATIENCE times
+
+valgrind:
+	@t/lib/deps.sh valgrind
+	@$(MAKE) -s build
+	REFINE_NGINX=$(NGX) REFINE_VALGRIND=$$PWD/$(OBJS)/valgrind \
+	REFINE_PATIENCE=10 TEST_NGINX_TIMEOUT=60 \
+	TEST_NGINX_BINARY=$$PWD/t/lib/valgrind.sh \
+	    t/lib/prove.sh $(JOBS) $(TESTS)
 
 bench:
 	@t/lib/deps.sh bench

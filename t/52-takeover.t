@@ -53,7 +53,7 @@ sub pause { redis('HSET', key('stats'), 'paused', 1) }
 
 sub memory {
     open my $maps, '<', '/proc/' . nginx_pid() . '/maps' or return;
-    return if grep { /libasan/ } <$maps>;
+    return if grep { /libasan|memcheck/ } <$maps>;
 
     open my $in, '<', '/proc/' . nginx_pid() . '/status' or return;
     return (join '', <$in>) =~ /^VmHWM:\s+(\d+)/m ? $1 : ();

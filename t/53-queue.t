@@ -37,7 +37,7 @@ sub back {
 
 sub memory {
     open my $maps, '<', '/proc/' . (worker_pids())[0] . '/maps' or return 0;
-    return 0 if grep { /libasan/ } <$maps>;
+    return 0 if grep { /libasan|memcheck/ } <$maps>;
 
     open my $in, '<', '/proc/' . (worker_pids())[0] . '/status' or return 0;
     return (join '', <$in>) =~ /^VmHWM:\s+(\d+)/m ? $1 : 0;

@@ -38,6 +38,10 @@ my $dir = "$root/objs/t/$$";
 my $owner = $$;
 my (%process, $redis, $redis_client, $mock, $catalog, $block_number);
 
+# how much longer than usual anything may take
+
+my $patience = $ENV{REFINE_PATIENCE} || 1;
+
 
 # --- processes
 
@@ -89,7 +93,7 @@ sub stop_process {
 sub until_true {
     my ($code, $seconds) = @_;
 
-    my $end = time + $seconds;
+    my $end = time + $seconds * $patience;
 
     while (1) {
         my $result = $code->();
@@ -281,7 +285,7 @@ sub post { request('POST', @_) }
 sub request {
     my ($method, $path, $body, %headers) = @_;
 
-    my $seconds = delete $headers{Timeout} // 10;
+    my $seconds = (delete $headers{Timeout} // 10) * $patience;
     my $socket = delete $headers{Socket}
                  // IO::Socket::INET->new("127.0.0.1:" . http_port())
         or return;
@@ -387,7 +391,7 @@ sub worker_pids {
     return map {
         my $in;
         my $stat = open($in, '<', $_) ? <$in> // '' : '';
-        $stat =~ /^(\d+) \(nginx\) [^Z] $master / ? $1 : ();
+        $stat =~ /^(\d+) \((?:nginx|memcheck[^)]*)\) [^Z] $master / ? $1 : ();
     } glob '/proc/[0-9]*/stat';
 }
 

@@ -1,19 +1,21 @@
 #!/bin/sh
 #
 # Installs what is missing from the distribution's packages.
-# usage: deps.sh build|demo|test|fuzz|bench
+# usage: deps.sh build|demo|test|fuzz|deb|valgrind|bench
 
 set -eu
 
 build="build-essential nginx nginx-dev libhiredis-dev libcjson-dev zlib1g-dev"
 demo="$build redis-server python3 curl openssl"
 fuzz="$build clang libclang-rt-dev"
-test="$demo clang libclang-rt-dev libcmocka-dev perl libtest-base-perl libtest-longstring-perl
+suite="$demo perl libtest-base-perl libtest-longstring-perl
       libtext-diff-perl libipc-run-perl liblist-moreutils-perl liburi-perl
       libwww-perl libhttp-date-perl libfilter-perl procps
       libnginx-mod-http-lua libnginx-mod-http-js libnginx-mod-http-subs-filter
       libnginx-mod-http-headers-more-filter libnginx-mod-http-brotli-filter"
 deb="$build dpkg-dev debhelper"
+test="$suite clang libclang-rt-dev libcmocka-dev"
+valgrind="$suite valgrind"
 bench="$demo wrk libnginx-mod-http-lua lua-nginx-redis lua-cjson"
 
 case "${1:-build}" in
@@ -23,7 +25,9 @@ case "${1:-build}" in
     fuzz)  wanted=$fuzz ;;
     deb)   wanted=$deb ;;
     bench) wanted=$bench ;;
-    *)     echo "usage: $0 build|demo|test|fuzz|bench" >&2; exit 2 ;;
+    valgrind) wanted=$valgrind ;;
+    *)     echo "usage: $0 build|demo|test|fuzz|deb|valgrind|bench" >&2
+           exit 2 ;;
 esac
 
 as_root() {
@@ -115,4 +119,6 @@ test_nginx() {
     return 1
 }
 
-[ "$1" != test ] || test_nginx
+case "$1" in
+    test | valgrind) test_nginx ;;
+esac

@@ -16,6 +16,10 @@ TEST_NGINX_SERVER_PORT=$(perl -MIO::Socket::INET -e '
               ->sockport')
 export TEST_NGINX_SERVROOT TEST_NGINX_SERVER_PORT
 
+if [ -n "${REFINE_VALGRIND:-}" ]; then
+    exec "$root/t/lib/valgrind.sh" --file "$@"
+fi
+
 perl "$@" 2> "$root/objs/output/$name.err" | tee "$root/objs/output/$name.tap"
 status=$?
 cat "$root/objs/output/$name.err" >&2
