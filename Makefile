@@ -38,7 +38,7 @@ TESTS ?= t
 prove = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(TESTS)
 
 .PHONY: all help deps build demo test unit fuzz check asan build_asan valgrind \
-        clang chaos bench soak install deb clean
+        clang smoke chaos bench soak install deb clean
 
 all: build
 
@@ -57,6 +57,8 @@ help:
 	@echo 'make chaos       break everything around it for CHAOS_SECONDS=60'
 	@echo '                 (CHAOS_SEED= to repeat a run, CHAOS_ASAN=1 under ASan)'
 	@echo 'make valgrind    the .t files with nginx under valgrind (an hour)'
+	@echo 'make smoke       build and run in another Debian, made by debootstrap:'
+	@echo '                 SUITE=trixie'
 	@echo 'make bench       measure against peers (a few minutes)'
 	@echo 'make soak        ten minutes of mixed load; memory has to be flat:'
 	@echo '                 SOAK_SECONDS=600'
@@ -64,7 +66,7 @@ help:
 	@echo 'make deb         build the Debian package, in $(OBJS)/deb'
 	@echo 'make clean       remove objs'
 	@echo
-	@echo 'TESTS=FILES      only these .t files, for test, asan and valgrind'
+	@echo 'TESTS=FILES      only these .t files, for test, asan, valgrind and smoke'
 	@echo 'NGX_SRC=DIR      build against an nginx source tree instead of the'
 	@echo '                 package nginx-dev; NGX=FILE is the nginx to test with'
 
@@ -190,6 +192,13 @@ valgrind:
 	REFINE_PATIENCE=10 TEST_NGINX_TIMEOUT=60 \
 	TEST_NGINX_BINARY=$$PWD/t/lib/valgrind.sh \
 	    t/lib/prove.sh $(JOBS) $(TESTS)
+
+SUITE ?= trixie
+
+smoke:
+	@t/lib/deps.sh smoke
+	t/smoke/run $(SUITE) $(CURDIR)/$(OBJS)/smoke/$(SUITE) $(JOBS) \
+	    $(filter-out t,$(TESTS))
 
 bench:
 	@t/lib/deps.sh bench

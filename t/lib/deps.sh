@@ -1,7 +1,8 @@
 #!/bin/sh
 #
 # Installs what is missing from the distribution's packages.
-# usage: deps.sh build|demo|test|fuzz|deb|valgrind|bench
+# usage: deps.sh build|demo|test|fuzz|deb|valgrind|smoke|bench, or smoke-root
+# in the root of "make smoke"
 
 set -eu
 
@@ -16,6 +17,8 @@ suite="$demo perl libtest-base-perl libtest-longstring-perl
 deb="$build dpkg-dev debhelper"
 test="$suite clang libclang-rt-dev libcmocka-dev"
 valgrind="$suite valgrind"
+smoke="debootstrap"
+smoke_root="$suite valkey-server"
 bench="$demo wrk libnginx-mod-http-lua lua-nginx-redis lua-cjson"
 
 case "${1:-build}" in
@@ -25,8 +28,10 @@ case "${1:-build}" in
     fuzz)  wanted=$fuzz ;;
     deb)   wanted=$deb ;;
     bench) wanted=$bench ;;
-    valgrind) wanted=$valgrind ;;
-    *)     echo "usage: $0 build|demo|test|fuzz|deb|valgrind|bench" >&2
+    smoke) wanted=$smoke ;;
+    valgrind)   wanted=$valgrind ;;
+    smoke-root) wanted=$smoke_root ;;
+    *)     echo "usage: $0 build|demo|test|fuzz|deb|valgrind|smoke|bench" >&2
            exit 2 ;;
 esac
 
@@ -120,5 +125,5 @@ test_nginx() {
 }
 
 case "$1" in
-    test | valgrind) test_nginx ;;
+    test | valgrind | smoke-root) test_nginx ;;
 esac
