@@ -22,7 +22,7 @@ pure := buf address inflate skip json json_check html html_tree html_raw \
         html_decode html_entity id cookie origin counter set \
         accept path path_match capture event event_field event_purchase \
         event_serve event_trusted event_value message verdict circuit rate \
-        surface spool spool_dir spool_read spool_record
+        surface spool spool_dir spool_read spool_record ledger
 pure_o = $(pure:%=$(OBJS)/unit/ngx_http_refine_%.o) $(OBJS)/unit/ngx_stub.o
 units := $(patsubst t/unit/%.c,$(OBJS)/unit/%,$(wildcard t/unit/test_*.c))
 

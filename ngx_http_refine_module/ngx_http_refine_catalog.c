@@ -348,14 +348,15 @@ ngx_http_refine_catalog_complete(ngx_conf_t *cf,
     } else if (catalog->api_key.len == 0) {
         missing = "api_key";
 
-    } else if (catalog->source.store.len == 0) {
+    } else if (catalog->source.store.len == 0 && catalog->source.no_spool) {
         missing = "queue";
     }
 
     if (missing) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "no \"%s\" in refine_catalog \"%V\", which needs "
-                           "organization_id, catalog_id, api_key and queue",
+                           "organization_id, catalog_id, api_key, and queue "
+                           "or a spool",
                            missing, &catalog->name);
         return NGX_CONF_ERROR;
     }
@@ -377,6 +378,7 @@ ngx_http_refine_catalog_complete(ngx_conf_t *cf,
         return NGX_CONF_ERROR;
     }
 
+    catalog->queue.alone = (catalog->source.store.len == 0);
     catalog->queue.name = catalog->name;
     catalog->queue.catalog = catalog->catalog_id;
     catalog->queue.redis.owner = catalog->name;
@@ -564,7 +566,13 @@ ngx_http_refine_catalog_compare(ngx_array_t *before, ngx_array_t *now,
             }
         }
 
-        if (j == n) {
+        if (j == n && old[i]->queue.alone) {
+            ngx_log_error(NGX_LOG_WARN, log, 0,
+                          "refine: catalog \"%V\" is not delivered any more: "
+                          "what its queue holds stays in the spool \"%V\"",
+                          &old[i]->name, &old[i]->queue.spool.path);
+
+        } else if (j == n) {
             ngx_log_error(NGX_LOG_WARN, log, 0,
                           "refine: catalog \"%V\" is not delivered any more: "
                           "what its queue holds stays in redis %V under "
@@ -587,6 +595,14 @@ ngx_http_refine_catalog_same(ngx_http_refine_catalog_t *one,
 
     a = &one->queue;
     b = &two->queue;
+
+    /* a queue in Redis takes what the spool held that was one before */
+
+    if (a->alone || b->alone) {
+        return a->alone && a->spool.path.len
+               && ngx_http_refine_catalog_equal(&a->spool.path,
+                                                &b->spool.path);
+    }
 
     return a->redis.db == b->redis.db
            && ngx_http_refine_catalog_equal(&a->catalog, &b->catalog)

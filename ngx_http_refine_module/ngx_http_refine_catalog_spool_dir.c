@@ -39,7 +39,8 @@ ngx_http_refine_spool_dir(ngx_conf_t *cf, ngx_http_refine_main_conf_t *rmcf,
     dir->cycle = cf->cycle;
     dir->rmcf = rmcf;
     dir->catalog = catalog;
-    dir->level = catalog->source.preset_spool ? NGX_LOG_ERR : NGX_LOG_EMERG;
+    dir->level = (catalog->source.preset_spool && !catalog->queue.alone)
+                 ? NGX_LOG_ERR : NGX_LOG_EMERG;
 
     ngx_http_refine_shared_then(catalog->zone, ngx_http_refine_spool_dir_ready,
                                 dir);
@@ -79,7 +80,7 @@ ngx_http_refine_spool_dir_ready(void *data, ngx_log_t *log)
         return NGX_OK;
     }
 
-    if (!catalog->source.preset_spool) {
+    if (!catalog->source.preset_spool || catalog->queue.alone) {
         return NGX_ERROR;
     }
 

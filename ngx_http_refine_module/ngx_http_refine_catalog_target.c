@@ -34,11 +34,8 @@ ngx_http_refine_catalog_targets(ngx_conf_t *cf,
         resolver = NULL;
     }
 
-    timeout = clcf->resolver_timeout;
-
-    if (timeout == NGX_CONF_UNSET_MSEC) {
-        timeout = 30000;
-    }
+    timeout = (clcf->resolver_timeout == NGX_CONF_UNSET_MSEC)
+              ? 30000 : clcf->resolver_timeout;
 
     ngx_http_refine_catalog_at(cf, &conf, &file, &catalog->source.endpoint);
 
@@ -59,6 +56,10 @@ ngx_http_refine_catalog_targets(ngx_conf_t *cf,
            != NGX_CONF_OK)
     {
         return NGX_ERROR;
+    }
+
+    if (catalog->queue.alone) {
+        return NGX_OK;
     }
 
     ngx_http_refine_catalog_at(cf, &conf, &file, &catalog->source.queue);

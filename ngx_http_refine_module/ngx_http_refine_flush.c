@@ -99,6 +99,7 @@ ngx_http_refine_flush_create(ngx_http_refine_catalog_t *catalog,
     flush->pool = pool;
     flush->log = log;
     flush->line_size = 512;
+    flush->own_flush = ngx_current_msec + catalog->flush_interval;
     flush->bytes = NGX_HTTP_REFINE_BATCH_BYTES;
 
     /* a single process may have two of a catalog after a reload */
@@ -186,6 +187,7 @@ void
 ngx_http_refine_flush_now(ngx_http_refine_catalog_t *catalog)
 {
     if (catalog->flush) {
+        ngx_http_refine_queue_flush(catalog->store);
         ngx_http_refine_flush_drain(catalog->flush);
         ngx_http_refine_flush_run(catalog->flush);
     }
@@ -255,7 +257,14 @@ ngx_http_refine_flush_timer(ngx_event_t *ev)
                                            ngx_current_msec);
         ngx_http_refine_shared_unlock(flush->catalog->zone);
 
+        if (ngx_http_refine_queue_alone(flush->catalog->store)) {
+            due = (ngx_http_refine_circuit_left(flush->own_flush,
+                                                ngx_current_msec) == 0);
+        }
+
         if (due) {
+            flush->own_flush = ngx_current_msec
+                               + flush->catalog->flush_interval;
             ngx_http_refine_flush_drain(flush);
         }
     }
@@ -327,6 +336,10 @@ ngx_http_refine_flush_look(ngx_http_refine_flush_t *flush, ngx_uint_t want)
     flush->bytes = circuit->bytes;
 
     ngx_http_refine_shared_unlock(flush->catalog->zone);
+
+    if (ngx_http_refine_queue_alone(flush->catalog->store)) {
+        flush->next_flush = flush->own_flush;
+    }
 
     if (gate != flush->gate) {
         ngx_log_debug3(NGX_LOG_DEBUG_HTTP, flush->log, 0,

@@ -48,6 +48,7 @@ struct ngx_http_refine_flush_s {
     ngx_http_refine_circuit_e       state;
     ngx_msec_t                      retry_at;
     ngx_msec_t                      next_flush;
+    ngx_msec_t                      own_flush;  /* without Redis, of this one */
     uint64_t                        passes;
     ngx_uint_t                      resumes;
     size_t                          bytes;

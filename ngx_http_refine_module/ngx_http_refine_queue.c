@@ -2,7 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
-#include "ngx_http_refine_queue_private.h"
+#include "ngx_http_refine_queue_local.h"
 
 
 static void ngx_http_refine_queue_init(ngx_http_refine_queue_t *queue);
@@ -54,6 +54,16 @@ ngx_http_refine_queue_create(ngx_http_refine_queue_conf_t *conf,
 
     if (ngx_http_refine_queue_spool_create(queue) != NGX_OK) {
         goto failed;
+    }
+
+    if (conf->alone) {
+
+        if (ngx_http_refine_local_create(queue) != NGX_OK) {
+            ngx_http_refine_queue_spool_destroy(queue);
+            goto failed;
+        }
+
+        return queue;
     }
 
     queue->redis = ngx_http_refine_redis_create(&conf->redis,
@@ -269,7 +279,9 @@ ngx_http_refine_queue_destroy(ngx_http_refine_queue_t *queue)
 
     queue->closing = 1;
 
-    ngx_http_refine_redis_destroy(queue->redis);
+    if (queue->redis) {
+        ngx_http_refine_redis_destroy(queue->redis);
+    }
 
     ngx_http_refine_queue_store_destroy(queue);
 
@@ -314,14 +326,15 @@ ngx_http_refine_queue_watch(ngx_http_refine_queue_t *queue,
 ngx_uint_t
 ngx_http_refine_queue_ready(ngx_http_refine_queue_t *queue)
 {
-    return !queue->closing && ngx_http_refine_redis_ready(queue->redis);
+    return !queue->closing && queue->redis
+           && ngx_http_refine_redis_ready(queue->redis);
 }
 
 
 ngx_uint_t
 ngx_http_refine_queue_starting(ngx_http_refine_queue_t *queue)
 {
-    return !queue->closing
+    return !queue->closing && queue->redis
            && ngx_strcmp(ngx_http_refine_redis_state(queue->redis), "unknown")
               == 0;
 }
@@ -330,10 +343,30 @@ ngx_http_refine_queue_starting(ngx_http_refine_queue_t *queue)
 const char *
 ngx_http_refine_queue_state(ngx_http_refine_queue_t *queue)
 {
+    if (queue->conf->alone) {
+        return "none";
+    }
+
     /* handlers that run while the queue is destroyed ask as well */
 
     return queue->closing ? "down"
                           : ngx_http_refine_redis_state(queue->redis);
+}
+
+
+ngx_uint_t
+ngx_http_refine_queue_alone(ngx_http_refine_queue_t *queue)
+{
+    return queue->conf->alone;
+}
+
+
+void
+ngx_http_refine_queue_flush(ngx_http_refine_queue_t *queue)
+{
+    if (queue->local) {
+        queue->local->flushes = ++queue->local->ledger.data->flushes;
+    }
 }
 
 
@@ -430,7 +463,7 @@ ngx_http_refine_queue_arm(ngx_http_refine_queue_t *queue)
            || !ngx_queue_empty(&queue->later);
 
     queue->timer.cancelable = !rest
-                              || !ngx_http_refine_redis_ready(queue->redis)
+                              || !ngx_http_refine_queue_ready(queue)
                               || ngx_http_refine_queue_late(queue);
 
     if (!queue->timer.timer_set && (rest || queue->counted)) {
@@ -447,6 +480,10 @@ ngx_http_refine_queue_timer_handler(ngx_event_t *ev)
 
     c = ev->data;
     queue = c->data;
+
+    if (queue->local) {
+        ngx_http_refine_local_deltas(queue);
+    }
 
     if (ngx_http_refine_queue_ready(queue)) {
 

@@ -40,6 +40,8 @@ typedef struct {
     size_t                         serve_buffer;    /* bytes */
     ngx_http_refine_spool_conf_t   spool;           /* path is empty: none */
     void                          *threads;         /* NULL: none */
+    ngx_uint_t                     alone;           /* the spool is the queue,
+                                                       there is no Redis */
 } ngx_http_refine_queue_conf_t;
 
 
@@ -227,6 +229,13 @@ void ngx_http_refine_queue_revive(ngx_http_refine_queue_t *queue,
 /* delivery is held now: so long the events do not age */
 void ngx_http_refine_queue_held(ngx_http_refine_queue_t *queue);
 
+/*
+ * Without Redis each worker delivers what it has stored itself; flush() then
+ * tells the others to do so as well.
+ */
+ngx_uint_t ngx_http_refine_queue_alone(ngx_http_refine_queue_t *queue);
+void ngx_http_refine_queue_flush(ngx_http_refine_queue_t *queue);
+
 /* keeps a claim from being taken over */
 void ngx_http_refine_queue_renew(ngx_http_refine_queue_t *queue,
     ngx_http_refine_entry_t *entries, ngx_uint_t n,
@@ -256,7 +265,7 @@ void ngx_http_refine_queue_metrics(ngx_http_refine_queue_t *queue,
 void ngx_http_refine_queue_metrics_forget(ngx_http_refine_queue_t *queue,
     void *data);
 
-/* "unknown", "up" or "down" */
+/* "unknown", "up", "down", or "none" where there is no Redis */
 const char *ngx_http_refine_queue_state(ngx_http_refine_queue_t *queue);
 
 /*

@@ -2,7 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
-#include "ngx_http_refine_queue_private.h"
+#include "ngx_http_refine_queue_local.h"
 
 
 #define NGX_HTTP_REFINE_CLAIM_SIZE        (4 * 1024 * 1024)
@@ -241,6 +241,11 @@ ngx_http_refine_queue_claim(ngx_http_refine_queue_t *queue, ngx_uint_t n,
 {
     ngx_http_refine_call_t  *call;
 
+    if (queue->local) {
+        ngx_http_refine_local_claim(queue, n, 0, handler, data);
+        return;
+    }
+
     call = ngx_http_refine_claim_call(queue, n, handler, data);
     if (call == NULL) {
         return;
@@ -458,6 +463,11 @@ ngx_http_refine_queue_takeover(ngx_http_refine_queue_t *queue, ngx_uint_t n,
     ngx_http_refine_claim_pt handler, void *data)
 {
     ngx_http_refine_call_t  *call;
+
+    if (queue->local) {
+        ngx_http_refine_local_claim(queue, n, 1, handler, data);
+        return;
+    }
 
     if (!queue->consumers
         || ngx_current_msec - queue->consumers_at

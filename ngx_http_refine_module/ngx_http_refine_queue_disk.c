@@ -72,7 +72,7 @@ ngx_http_refine_queue_disk_write(ngx_http_refine_queue_t *queue)
                           "again", name);
         }
 
-        if (!disk->used) {
+        if (!disk->used && !queue->conf->alone) {
             disk->used = 1;
             ngx_log_error(NGX_LOG_WARN, queue->log, 0,
                           "refine: catalog \"%V\": redis does not take events, "

@@ -2,7 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
-#include "ngx_http_refine_queue_private.h"
+#include "ngx_http_refine_queue_local.h"
 
 
 static ngx_http_refine_call_t *ngx_http_refine_queue_done_call(
@@ -56,6 +56,12 @@ ngx_http_refine_queue_ack(ngx_http_refine_queue_t *queue,
     ngx_uint_t               i;
     ngx_http_refine_call_t  *call;
 
+    if (queue->local) {
+        ngx_http_refine_local_ack(queue, entries, n);
+        ngx_http_refine_local_later(queue, handler, data, NGX_OK);
+        return;
+    }
+
     call = ngx_http_refine_queue_done_call(queue, NGX_HTTP_REFINE_SCRIPT_ACK,
                                            n * 2, handler, data);
     if (call == NULL) {
@@ -80,6 +86,12 @@ ngx_http_refine_queue_dead(ngx_http_refine_queue_t *queue,
     ngx_http_refine_done_pt handler, void *data)
 {
     ngx_http_refine_call_t  *call;
+
+    if (queue->local) {
+        ngx_http_refine_local_dead(queue, entry, status, reason);
+        ngx_http_refine_local_later(queue, handler, data, NGX_OK);
+        return;
+    }
 
     call = ngx_http_refine_queue_done_call(queue, NGX_HTTP_REFINE_SCRIPT_DEAD,
                                            5, handler, data);
@@ -108,6 +120,11 @@ ngx_http_refine_queue_renew(ngx_http_refine_queue_t *queue,
     ngx_uint_t               i;
     ngx_http_refine_call_t  *call;
 
+    if (queue->local) {
+        ngx_http_refine_local_later(queue, handler, data, NGX_OK);
+        return;
+    }
+
     call = ngx_http_refine_queue_done_call(queue, NGX_HTTP_REFINE_SCRIPT_RENEW,
                                            n + 1, handler, data);
     if (call == NULL) {
@@ -132,6 +149,12 @@ ngx_http_refine_queue_return(ngx_http_refine_queue_t *queue,
     int64_t                  attempts;
     ngx_uint_t               i;
     ngx_http_refine_call_t  *call;
+
+    if (queue->local) {
+        ngx_http_refine_local_return(queue, entries, n, counted);
+        ngx_http_refine_local_later(queue, handler, data, NGX_OK);
+        return;
+    }
 
     call = ngx_http_refine_queue_done_call(queue,
                                            NGX_HTTP_REFINE_SCRIPT_RETURN,
@@ -164,6 +187,12 @@ ngx_http_refine_queue_pause(ngx_http_refine_queue_t *queue, ngx_uint_t pause,
 {
     ngx_http_refine_call_t  *call;
 
+    if (queue->local) {
+        ngx_http_refine_local_pause(queue, pause);
+        ngx_http_refine_local_later(queue, handler, data, NGX_OK);
+        return;
+    }
+
     call = ngx_http_refine_queue_done_call(queue, NGX_HTTP_REFINE_SCRIPT_PAUSE,
                                            1, handler, data);
     if (call == NULL) {
@@ -180,6 +209,11 @@ void
 ngx_http_refine_queue_held(ngx_http_refine_queue_t *queue)
 {
     ngx_http_refine_call_t  *call;
+
+    if (queue->local) {
+        ngx_http_refine_local_held(queue);
+        return;
+    }
 
     call = ngx_http_refine_queue_done_call(queue, NGX_HTTP_REFINE_SCRIPT_PAUSE,
                                            1, NULL, NULL);

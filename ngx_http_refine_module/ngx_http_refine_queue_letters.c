@@ -2,7 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
-#include "ngx_http_refine_queue_private.h"
+#include "ngx_http_refine_queue_local.h"
 
 
 static ngx_http_refine_call_t *ngx_http_refine_queue_step_call(
@@ -67,6 +67,12 @@ ngx_http_refine_queue_expire(ngx_http_refine_queue_t *queue, ngx_str_t *next,
     ngx_http_refine_step_pt handler, void *data)
 {
     ngx_http_refine_call_t  *call;
+
+    if (queue->local) {
+        ngx_http_refine_local_expire(queue, window, status, reason, handler,
+                                     data);
+        return;
+    }
 
     call = ngx_http_refine_queue_step_call(queue,
                                            NGX_HTTP_REFINE_SCRIPT_EXPIRE, 7,
@@ -147,6 +153,11 @@ ngx_http_refine_queue_revive(ngx_http_refine_queue_t *queue, ngx_str_t *next,
     void *data)
 {
     ngx_http_refine_call_t  *call;
+
+    if (queue->local) {
+        ngx_http_refine_local_revive(queue, reason, handler, data);
+        return;
+    }
 
     call = ngx_http_refine_queue_step_call(queue,
                                            NGX_HTTP_REFINE_SCRIPT_REVIVE, 6,

@@ -2,7 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
-#include "ngx_http_refine_queue_private.h"
+#include "ngx_http_refine_queue_local.h"
 
 
 #define NGX_HTTP_REFINE_METRICS_HEAD  7      /* before the stats' fields */
@@ -188,6 +188,10 @@ ngx_http_refine_queue_metrics_settle(ngx_http_refine_queue_t *queue)
     ngx_queue_t               *q;
     ngx_http_refine_waiter_t   waiter;
 
+    if (queue->local && !ngx_queue_empty(&queue->answers)) {
+        ngx_http_refine_local_metrics(queue);
+    }
+
     while (!ngx_queue_empty(&queue->answers)) {
         q = ngx_queue_head(&queue->answers);
         ngx_queue_remove(q);
@@ -197,7 +201,8 @@ ngx_http_refine_queue_metrics_settle(ngx_http_refine_queue_t *queue)
 
         queue->metrics.stale = queue->metrics_failed
                                || !queue->metrics.known
-                               || !ngx_http_refine_queue_ready(queue);
+                               || (queue->local == NULL
+                                   && !ngx_http_refine_queue_ready(queue));
         queue->metrics.spooled = queue->disk.totals;
 
         waiter.handler(waiter.data, &queue->metrics);

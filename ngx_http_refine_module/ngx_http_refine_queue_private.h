@@ -14,6 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
+#include "ngx_http_refine_ledger.h"
 #include "ngx_http_refine_queue.h"
 #include "ngx_http_refine_scripts.h"
 
@@ -30,7 +31,8 @@
 #define NGX_HTTP_REFINE_QUEUE_PLAIN        NGX_HTTP_REFINE_SCRIPT_MAX
 
 
-typedef struct ngx_http_refine_call_s  ngx_http_refine_call_t;
+typedef struct ngx_http_refine_call_s   ngx_http_refine_call_t;
+typedef struct ngx_http_refine_local_s  ngx_http_refine_local_t;
 
 /* frees the call in the end, or sends it again; reply: as redis.h has it */
 typedef void (*ngx_http_refine_call_pt)(ngx_http_refine_call_t *call,
@@ -125,6 +127,9 @@ typedef enum {
     NGX_HTTP_REFINE_DISK_READ,        /* after ADVANCE, where that is due */
     NGX_HTTP_REFINE_DISK_ADVANCE,
     NGX_HTTP_REFINE_DISK_LEAVE,       /* what others may read */
+    NGX_HTTP_REFINE_DISK_DONE,        /* without Redis: see queue_local.h */
+    NGX_HTTP_REFINE_DISK_LETTERS,
+    NGX_HTTP_REFINE_DISK_REPLAY,
     NGX_HTTP_REFINE_DISK_COUNT
 } ngx_http_refine_disk_e;
 
@@ -144,6 +149,9 @@ typedef struct {
         ngx_uint_t                    n;
         unsigned                      advance:1;  /* before READ */
         unsigned                      up:1;       /* Redis, at LEAVE */
+        unsigned                      pass:1;     /* after READ */
+        ngx_http_refine_spool_place_t
+                                      place;      /* of READ */
     } job;
 
     void                             *task;       /* ngx_thread_task_t */
@@ -182,7 +190,8 @@ struct ngx_http_refine_queue_s {
     ngx_pool_t                       *pool;
     ngx_log_t                        *log;
     ngx_http_refine_queue_conf_t     *conf;
-    ngx_http_refine_redis_t          *redis;
+    ngx_http_refine_redis_t          *redis;      /* NULL: the spool is it */
+    ngx_http_refine_local_t          *local;      /* then; else NULL */
     ngx_http_refine_redis_watch_t     redis_watch;
     ngx_http_refine_queue_watch_t    *watch;
 

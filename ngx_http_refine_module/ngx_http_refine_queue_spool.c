@@ -2,7 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_event.h>
-#include "ngx_http_refine_queue_private.h"
+#include "ngx_http_refine_queue_local.h"
 
 #if (NGX_THREADS)
 #include <ngx_thread_pool.h>
@@ -25,7 +25,7 @@ static void ngx_http_refine_disk_start(ngx_http_refine_queue_t *queue,
     ngx_http_refine_disk_e op);
 static void ngx_http_refine_disk_take(ngx_http_refine_queue_t *queue);
 static ngx_int_t ngx_http_refine_disk_post(ngx_http_refine_queue_t *queue);
-static void ngx_http_refine_disk_job(ngx_http_refine_queue_spool_t *disk);
+static void ngx_http_refine_disk_job(ngx_http_refine_queue_t *queue);
 static void ngx_http_refine_disk_done(ngx_http_refine_queue_t *queue);
 static void ngx_http_refine_disk_written(ngx_http_refine_queue_t *queue);
 static void ngx_http_refine_disk_settle(ngx_http_refine_queue_t *queue,
@@ -112,9 +112,11 @@ ngx_http_refine_queue_spool_destroy(ngx_http_refine_queue_t *queue)
         disk->job.op = NGX_HTTP_REFINE_DISK_WRITE;
 
         ngx_http_refine_disk_take(queue);
-        ngx_http_refine_disk_job(disk);
+        ngx_http_refine_disk_job(queue);
         ngx_http_refine_disk_done(queue);
     }
+
+    ngx_http_refine_local_destroy(queue);
 
     ngx_queue_add(&disk->drained, &disk->back);
     ngx_http_refine_disk_forget(disk);
@@ -169,6 +171,10 @@ void
 ngx_http_refine_queue_spool_add(ngx_http_refine_queue_t *queue,
     ngx_http_refine_ticket_t *ticket)
 {
+    if (queue->local && ngx_http_refine_local_full(queue, ticket)) {
+        return;
+    }
+
     ngx_queue_insert_tail(&queue->disk.waiting, &ticket->queue);
 
     ngx_http_refine_queue_spool_run(queue);
@@ -244,6 +250,10 @@ ngx_http_refine_disk_next(ngx_http_refine_queue_t *queue)
         return NGX_HTTP_REFINE_DISK_WRITE;
     }
 
+    if (queue->local) {
+        return ngx_http_refine_local_next(queue);
+    }
+
     if (disk->advance && (!up || ngx_exiting)) {
         return NGX_HTTP_REFINE_DISK_ADVANCE;
     }
@@ -298,6 +308,10 @@ ngx_http_refine_disk_timer_handler(ngx_event_t *ev)
 
     ngx_http_refine_queue_spool_run(queue);
 
+    if (queue->local) {
+        ngx_http_refine_local_tick(queue);
+    }
+
     if (ngx_http_refine_queue_drain_ready(queue)) {
         queue->retry = 1;
         ngx_post_event(&queue->flush, &ngx_posted_events);
@@ -338,6 +352,7 @@ ngx_http_refine_disk_start(ngx_http_refine_queue_t *queue,
     }
 
     disk->job.advance = disk->advance;
+    disk->job.pass = (queue->local != NULL);
     disk->job.up = ngx_http_refine_queue_ready(queue);
 
     if (op == NGX_HTTP_REFINE_DISK_READ || op == NGX_HTTP_REFINE_DISK_ADVANCE) {
@@ -345,7 +360,7 @@ ngx_http_refine_disk_start(ngx_http_refine_queue_t *queue,
     }
 
     if (ngx_http_refine_disk_post(queue) != NGX_OK) {
-        ngx_http_refine_disk_job(disk);
+        ngx_http_refine_disk_job(queue);
         ngx_http_refine_disk_done(queue);
     }
 }
@@ -394,7 +409,7 @@ ngx_http_refine_disk_thread(void *data, ngx_log_t *log)
 {
     ngx_http_refine_queue_t  **queue = data;
 
-    ngx_http_refine_disk_job(&(*queue)->disk);
+    ngx_http_refine_disk_job(*queue);
 }
 
 
@@ -459,10 +474,12 @@ ngx_http_refine_disk_post(ngx_http_refine_queue_t *queue)
 /* in a thread: nothing of nginx, nothing of the queue but its job */
 
 static void
-ngx_http_refine_disk_job(ngx_http_refine_queue_spool_t *disk)
+ngx_http_refine_disk_job(ngx_http_refine_queue_t *queue)
 {
-    ngx_http_refine_spool_t  *spool;
+    ngx_http_refine_spool_t        *spool;
+    ngx_http_refine_queue_spool_t  *disk;
 
+    disk = &queue->disk;
     spool = disk->spool;
 
     switch (disk->job.op) {
@@ -490,6 +507,9 @@ ngx_http_refine_disk_job(ngx_http_refine_queue_spool_t *disk)
 
         if (disk->job.rc == NGX_DONE) {
             (void) ngx_http_refine_spool_count(spool);
+
+        } else if (disk->job.rc == NGX_OK && disk->job.pass) {
+            ngx_http_refine_spool_pass(spool, &disk->job.place);
         }
 
         break;
@@ -498,17 +518,22 @@ ngx_http_refine_disk_job(ngx_http_refine_queue_spool_t *disk)
         ngx_http_refine_spool_advance(spool);
         break;
 
-    case NGX_HTTP_REFINE_DISK_LEAVE:
+    case NGX_HTTP_REFINE_DISK_COUNT:
+        disk->job.rc = ngx_http_refine_spool_count(spool);
+        break;
+
+    default: /* NGX_HTTP_REFINE_DISK_LEAVE, and those without Redis */
+
+        if (queue->local) {
+            ngx_http_refine_local_job(queue, disk->job.op);
+            break;
+        }
+
         ngx_http_refine_spool_leave(spool);
 
         if (disk->job.up) {
             ngx_http_refine_spool_seal(spool);
         }
-
-        break;
-
-    default: /* NGX_HTTP_REFINE_DISK_COUNT */
-        disk->job.rc = ngx_http_refine_spool_count(spool);
     }
 }
 
@@ -538,6 +563,9 @@ ngx_http_refine_disk_done(ngx_http_refine_queue_t *queue)
     if (op == NGX_HTTP_REFINE_DISK_WRITE) {
         ngx_http_refine_disk_written(queue);
 
+    } else if (queue->local) {
+        ngx_http_refine_local_done(queue, op);
+
     } else if (op == NGX_HTTP_REFINE_DISK_READ && !queue->closing) {
         ngx_http_refine_queue_drain_read(queue);
     }
@@ -554,6 +582,11 @@ ngx_http_refine_disk_written(ngx_http_refine_queue_t *queue)
     disk = &queue->disk;
 
     if (disk->job.rc == NGX_OK) {
+
+        if (queue->local) {
+            ngx_http_refine_local_stored(queue, &disk->writing);
+        }
+
         ngx_http_refine_disk_settle(queue, &disk->writing,
                                     NGX_HTTP_REFINE_SPOOLED);
         ngx_http_refine_disk_soon(disk);
@@ -596,7 +629,10 @@ ngx_http_refine_disk_settle(ngx_http_refine_queue_t *queue,
             events += ticket->n;
         }
 
-        ngx_http_refine_ticket_settle(queue, ticket, rc);
+        ngx_http_refine_ticket_settle(queue, ticket,
+                                      (queue->local
+                                       && rc == NGX_HTTP_REFINE_SPOOLED)
+                                      ? NGX_HTTP_REFINE_STORED : rc);
     }
 
     if (events) {

@@ -201,7 +201,7 @@ ngx_http_refine_queue_keep(ngx_http_refine_queue_t *queue,
     ngx_queue_insert_tail(&queue->kept, &ticket->queue);
     queue->kept_size += ticket->size;
 
-    if (ngx_http_refine_redis_ready(queue->redis)
+    if (ngx_http_refine_queue_ready(queue)
         ? !queue->refused : ngx_http_refine_queue_spool_ready(queue))
     {
         ngx_post_event(&queue->flush, &ngx_posted_events);

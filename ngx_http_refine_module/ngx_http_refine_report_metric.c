@@ -57,7 +57,8 @@ static void ngx_http_refine_metric_rate(ngx_http_refine_writer_t *w,
     offsetof(ngx_http_refine_shared_state_t, field)
 
 
-static const char  ngx_http_refine_metric_of_redis[] = "unknown\0up\0down\0";
+static const char  ngx_http_refine_metric_of_redis[] =
+    "unknown\0up\0down\0none\0";
 static const char  ngx_http_refine_metric_of_refine[] =
     "unknown\0up\0backoff\0held\0";
 
@@ -482,7 +483,9 @@ ngx_http_refine_metric_up(ngx_http_refine_writer_t *w,
 
     state = *(const char **) ((u_char *) row + metric->what);
 
-    if (ngx_strcmp(state, "unknown") != 0) {
+    if (ngx_strcmp(state, "unknown") != 0
+        && ngx_strcmp(state, "none") != 0)
+    {
         ngx_http_refine_metric_sample(w, metric, row,
                                       ngx_strcmp(state, "up") == 0);
     }

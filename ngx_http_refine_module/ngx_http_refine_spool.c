@@ -567,4 +567,8 @@ ngx_http_refine_spool_leave(ngx_http_refine_spool_t *spool)
         (void) close(spool->in.fd);
         spool->in.fd = -1;
     }
+
+    while (spool->nleft) {
+        (void) close(spool->left[--spool->nleft].fd);
+    }
 }

@@ -51,6 +51,15 @@ typedef struct {
 } ngx_http_refine_spool_totals_t;
 
 
+/* where what was read ends */
+
+typedef struct {
+    uint64_t                         segment;  /* its number in this worker */
+    off_t                            offset;
+    ngx_uint_t                       events;
+} ngx_http_refine_spool_place_t;
+
+
 typedef struct ngx_http_refine_spool_s  ngx_http_refine_spool_t;
 
 /* for the caller to read between calls */
@@ -88,7 +97,7 @@ ngx_int_t ngx_http_refine_spool_sync(ngx_http_refine_spool_t *spool);
 /* ends the segment that is being written, so that anybody may read it */
 void ngx_http_refine_spool_seal(ngx_http_refine_spool_t *spool);
 
-/* leaves the segment that is being read to others, from the cursor on */
+/* leaves what is being read to others, from the cursors on */
 void ngx_http_refine_spool_leave(ngx_http_refine_spool_t *spool);
 
 /*
@@ -106,6 +115,16 @@ ngx_int_t ngx_http_refine_spool_read(ngx_http_refine_spool_t *spool,
  * been read to its end is deleted.
  */
 void ngx_http_refine_spool_advance(ngx_http_refine_spool_t *spool);
+
+/*
+ * Instead of that: the next read goes on behind what was read last, which is
+ * not done before its place is given to ..._spool_done(), in the order of
+ * reading.
+ */
+void ngx_http_refine_spool_pass(ngx_http_refine_spool_t *spool,
+    ngx_http_refine_spool_place_t *place);
+void ngx_http_refine_spool_done(ngx_http_refine_spool_t *spool,
+    ngx_http_refine_spool_place_t *place);
 
 /* counts what all workers have in the directory */
 ngx_int_t ngx_http_refine_spool_count(ngx_http_refine_spool_t *spool);

@@ -42,6 +42,7 @@
 #define NGX_HTTP_REFINE_SPOOL_SEGMENT   (16 * 1024 * 1024)
 #define NGX_HTTP_REFINE_SPOOL_NAME      64
 #define NGX_HTTP_REFINE_SPOOL_MAX_HELD  64
+#define NGX_HTTP_REFINE_SPOOL_MAX_LEFT  16
 #define NGX_HTTP_REFINE_SPOOL_SUFFIX    ".spool"
 
 
@@ -60,6 +61,8 @@ typedef struct {
     off_t                             size;
     ngx_http_refine_spool_mark_t      written;
     ngx_http_refine_spool_mark_t      cursor;
+    uint64_t                          number;    /* of those read */
+    ngx_uint_t                        undone;    /* places passed */
 } ngx_http_refine_spool_segment_t;
 
 
@@ -100,6 +103,11 @@ struct ngx_http_refine_spool_s {
     size_t                            room_args;
     ngx_uint_t                        nargs;
     char                              after[NGX_HTTP_REFINE_SPOOL_NAME];
+
+    /* read to the end, but not done */
+    ngx_http_refine_spool_segment_t   left[NGX_HTTP_REFINE_SPOOL_MAX_LEFT];
+    ngx_uint_t                        nleft;
+    uint64_t                          nadopted;
 
     /* read, but not to be deleted */
     ngx_http_refine_spool_segment_t   held[NGX_HTTP_REFINE_SPOOL_MAX_HELD];

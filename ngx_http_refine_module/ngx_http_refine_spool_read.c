@@ -30,7 +30,8 @@ static ngx_int_t ngx_http_refine_spool_take(ngx_http_refine_spool_t *spool,
     ngx_http_refine_spool_record_t *record);
 static ngx_int_t ngx_http_refine_spool_arguments(
     ngx_http_refine_spool_t *spool);
-static void ngx_http_refine_spool_end(ngx_http_refine_spool_t *spool);
+static void ngx_http_refine_spool_end(ngx_http_refine_spool_t *spool,
+    ngx_http_refine_spool_segment_t *segment);
 
 
 ngx_int_t
@@ -70,7 +71,13 @@ ngx_http_refine_spool_read(ngx_http_refine_spool_t *spool, ngx_uint_t events,
             return NGX_ERROR;
         }
 
-        ngx_http_refine_spool_end(spool);
+        if (spool->in.undone) {
+            spool->left[spool->nleft++] = spool->in;
+            spool->in.fd = -1;
+
+        } else {
+            ngx_http_refine_spool_end(spool, &spool->in);
+        }
     }
 }
 
@@ -81,7 +88,11 @@ ngx_http_refine_spool_adopt(ngx_http_refine_spool_t *spool)
     char       name[NGX_HTTP_REFINE_SPOOL_NAME];
     ngx_int_t  rc;
 
-    if (spool->nheld == NGX_HTTP_REFINE_SPOOL_MAX_HELD) {
+    if (spool->nleft == NGX_HTTP_REFINE_SPOOL_MAX_LEFT) {
+        return NGX_DONE;
+    }
+
+    if (spool->nheld + spool->nleft >= NGX_HTTP_REFINE_SPOOL_MAX_HELD) {
         ngx_set_errno(NGX_EACCES);
         return ngx_http_refine_spool_failed(spool, "unlink()");
     }
@@ -99,6 +110,8 @@ ngx_http_refine_spool_adopt(ngx_http_refine_spool_t *spool)
 
     if (rc == NGX_BUSY) {
         spool->pos = spool->in.cursor.offset;
+        spool->in.number = ++spool->nadopted;
+        spool->in.undone = 0;
         return NGX_OK;
     }
 
@@ -338,28 +351,68 @@ ngx_http_refine_spool_arguments(ngx_http_refine_spool_t *spool)
 void
 ngx_http_refine_spool_advance(ngx_http_refine_spool_t *spool)
 {
-    ngx_http_refine_spool_mark_t  *cursor;
+    ngx_http_refine_spool_place_t  place;
 
-    if (spool->in.fd == -1) {
+    if (spool->in.fd != -1) {
+        ngx_http_refine_spool_pass(spool, &place);
+        ngx_http_refine_spool_done(spool, &place);
+    }
+}
+
+
+void
+ngx_http_refine_spool_pass(ngx_http_refine_spool_t *spool,
+    ngx_http_refine_spool_place_t *place)
+{
+    place->segment = spool->in.number;
+    place->offset = spool->next;
+    place->events = spool->nread;
+
+    spool->in.undone++;
+    spool->pos = spool->next;
+}
+
+
+void
+ngx_http_refine_spool_done(ngx_http_refine_spool_t *spool,
+    ngx_http_refine_spool_place_t *place)
+{
+    ngx_uint_t                        i;
+    ngx_http_refine_spool_mark_t     *cursor;
+    ngx_http_refine_spool_segment_t  *segment;
+
+    segment = &spool->in;
+
+    for (i = 0; i < spool->nleft; i++) {
+        if (spool->left[i].number == place->segment) {
+            segment = &spool->left[i];
+        }
+    }
+
+    /* it was left to others meanwhile */
+
+    if (segment->fd == -1 || segment->number != place->segment) {
         return;
     }
 
-    cursor = &spool->in.cursor;
+    cursor = &segment->cursor;
 
     cursor->seq++;
-    cursor->offset = spool->next;
-    cursor->events += spool->nread;
+    cursor->offset = place->offset;
+    cursor->events += place->events;
 
-    spool->state.totals.events -= spool->nread;
+    spool->state.totals.events -= place->events;
 
-    spool->pos = spool->next;
+    segment->undone--;
 
-    if (spool->pos >= spool->in.size) {
-        ngx_http_refine_spool_end(spool);
+    if (segment->undone == 0
+        && (segment != &spool->in || spool->pos >= segment->size))
+    {
+        ngx_http_refine_spool_end(spool, segment);
         return;
     }
 
-    if (ngx_http_refine_spool_mark_write(spool->in.fd, cursor,
+    if (ngx_http_refine_spool_mark_write(segment->fd, cursor,
                 NGX_HTTP_REFINE_SPOOL_CURSOR
                 + (cursor->seq & 1) * NGX_HTTP_REFINE_SPOOL_MARK_ROOM)
         != NGX_OK)
@@ -372,23 +425,29 @@ ngx_http_refine_spool_advance(ngx_http_refine_spool_t *spool)
 /* it is held on to where it cannot be deleted, lest it is read again */
 
 static void
-ngx_http_refine_spool_end(ngx_http_refine_spool_t *spool)
+ngx_http_refine_spool_end(ngx_http_refine_spool_t *spool,
+    ngx_http_refine_spool_segment_t *segment)
 {
     ngx_http_refine_spool_totals_t  *totals;
 
-    if (ngx_http_refine_spool_unlink(spool, spool->in.name) != NGX_OK
+    if (ngx_http_refine_spool_unlink(spool, segment->name) != NGX_OK
         && spool->state.err != NGX_ENOENT)
     {
-        spool->held[spool->nheld++] = spool->in;
+        spool->held[spool->nheld++] = *segment;
 
     } else {
-        (void) close(spool->in.fd);
+        (void) close(segment->fd);
 
-        spool->state.totals.bytes -= spool->in.size;
+        spool->state.totals.bytes -= segment->size;
         spool->state.totals.segments--;
     }
 
-    spool->in.fd = -1;
+    if (segment == &spool->in) {
+        segment->fd = -1;
+
+    } else {
+        *segment = spool->left[--spool->nleft];
+    }
 
     /* it may be one that was not there when they were counted */
 

@@ -350,7 +350,7 @@ for my $option ('organization_id', 'catalog_id', 'api_key', 'queue') {
 
     conf_bad("no $option", "refine_catalog shop { $options }",
              qq{no "$option" in refine_catalog "shop", which needs }
-             . 'organization_id, catalog_id, api_key and queue');
+             . 'organization_id, catalog_id, api_key, and queue or a spool');
 }
 
 conf_good('included options',

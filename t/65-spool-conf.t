@@ -32,6 +32,18 @@ block_bad("spool $dir 1m fsync=off x;", 'invalid number of values of "spool"');
 block_bad('spool /' . 'x' x 4050 . ' 1m;',
           'the path of the "spool" in refine_catalog "shop" is too long: "/xxx');
 
+# --- without a queue
+
+my $alone = options_except('queue');
+
+conf_good('no queue', "refine_catalog shop { $alone spool $dir 1m; }");
+conf_bad('no queue, no spool', "refine_catalog shop { $alone spool off; }",
+         'no "queue" in refine_catalog "shop", which needs organization_id, '
+         . 'catalog_id, api_key, and queue or a spool');
+conf_bad('a directory that is not the workers\' to write to',
+         "refine_catalog shop { $alone spool /proc/none 1m; }",
+         'the spool "/proc/none" of refine_catalog "shop" cannot be made');
+
 
 # --- directories
 

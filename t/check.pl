@@ -24,7 +24,7 @@ my @levels = (
     [1, qw(path capture event message response body circuit target)],
     [1, qw(shared dial surface)],
     [1, qw(peer)],
-    [2, qw(http redis scripts spool)],
+    [2, qw(http redis scripts spool ledger)],
     [2, qw(verdict)],
     [3, qw(queue)],
     [4, qw(module.h)],

@@ -455,13 +455,18 @@ sub prepare {
         $more = "        queue_timeout 8s;\n$more"
             if $more !~ /^\s*queue_timeout\b/m;
 
+        # where there is none the spool is the queue
+        my $queue = defined $block->no_queue ? '' : <<'END';
+        queue            redis://unix:$TEST_NGINX_REDIS;
+END
+
         $block->set_value('http_config', <<"END");
     refine_catalog shop {
         organization_id  org_1;
         catalog_id       $catalog;
         api_key          k;
         endpoint         http://unix:\$TEST_NGINX_MOCK:/events;
-        queue            redis://unix:\$TEST_NGINX_REDIS;
+$queue
 $more
     }
 

@@ -162,6 +162,62 @@ test_fsync(void **state)
 
 /* a directory that is not there is an error, and no more than that */
 
+/* reading ahead: the cursor stays behind what is not done */
+
+static void
+test_ahead(void **state)
+{
+    ngx_uint_t                       i, n, last, found[8];
+    ngx_http_refine_spool_t         *spool;
+    ngx_http_refine_spool_place_t    place[4];
+    ngx_http_refine_spool_record_t  *records;
+
+    last = 0;
+    spool = test_create();
+
+    for (i = 0; i < 4; i++) {
+        assert_int_equal(test_write(spool, i, 30), NGX_OK);
+
+        if (i == 1) {
+            ngx_http_refine_spool_seal(spool);
+        }
+    }
+
+    for (i = 0; i < 4; i++) {
+        assert_int_equal(ngx_http_refine_spool_read(spool, 1, 1 << 20,
+                                                    &records, &n), NGX_OK);
+        assert_int_equal(n, 1);
+        ngx_http_refine_spool_pass(spool, &place[i]);
+        last = records[0].n;
+    }
+
+    assert_int_equal(ngx_http_refine_spool_read(spool, 1, 1 << 20, &records,
+                                                &n), NGX_DONE);
+    assert_int_equal(test_files(0), 2);
+
+    ngx_http_refine_spool_done(spool, &place[0]);
+    assert_int_equal(test_files(0), 2);
+
+    ngx_http_refine_spool_done(spool, &place[1]);
+    assert_int_equal(test_files(0), 1);
+
+    ngx_http_refine_spool_done(spool, &place[2]);
+    assert_int_equal(ngx_http_refine_spool_count(spool), NGX_OK);
+    assert_int_equal(ngx_http_refine_spool_state(spool)->totals.events, last);
+
+    /* left to others: what was done is not read again, the rest is */
+
+    ngx_http_refine_spool_leave(spool);
+    ngx_http_refine_spool_done(spool, &place[3]);
+
+    assert_int_equal(test_drain(spool, 100, 1 << 20, found, 8), 1);
+    assert_int_equal(found[0], 3);
+    assert_int_equal(test_files(0), 0);
+
+    ngx_http_refine_spool_destroy(spool);
+}
+
+
 static void
 test_missing(void **state)
 {
@@ -279,6 +335,7 @@ main(void)
         test(test_limit),
         test(test_full),
         test(test_fsync),
+        test(test_ahead),
         test(test_missing),
         test(test_held),
         test(test_no_memory)
