@@ -77,6 +77,13 @@ sub agree {
     is($value->("serves_${_}_total"), $serves->{$_}, "serves.$_")
         for sort CORE::keys %$serves;
 
+    my $spooled = { %{ delete $m{spooled} } };
+
+    is($value->("spool_$_"), delete $spooled->{$_}, "spooled.$_")
+        for qw(bytes events segments);
+    is_deeply(Prometheus::values_by($p, 'refine_spool_total', 'kind', catalog => $catalog),
+              $spooled, 'spooled');
+
     is($value->('stale'), (delete $m{stale}) ? 1 : 0, 'stale');
     is($value->('paused'), (delete $m{paused}) ? 1 : 0, 'paused');
 
