@@ -234,7 +234,8 @@ wait_for(sub { my $n = status()->{rejected}{queue_full} || 0; $n >= 200 },
          'counted');
 wait_for(sub { flush_now(); !events() }, 'delivered');
 is(try_one(), 204, 'room again');
-ok(scalar(log_lines(qr/is not full any more: 1/)), 'told');
+wait_for(sub { log_lines(qr/is not full any more: 1 of max_queue_size 40/) },
+         'told');
 
 
 
