@@ -12,6 +12,7 @@
 #include "fuzz.h"
 #include <ngx_event.h>
 #include <ngx_sha1.h>
+#include <ngx_thread_pool.h>
 
 
 #define FUZZ_TEXT  8192
@@ -19,6 +20,7 @@
 
 volatile ngx_msec_t    ngx_current_msec;
 ngx_uint_t             ngx_exiting;
+ngx_uint_t             ngx_process;
 ngx_uint_t             ngx_worker;
 ngx_queue_t            ngx_posted_events;
 ngx_queue_t            ngx_posted_next_events;
@@ -215,6 +217,26 @@ ngx_log_error_core(ngx_uint_t level, ngx_log_t *log, ngx_err_t err,
     (void) fuzz_format(text, text + sizeof(text), format, args);
     va_end(args);
 }
+
+
+/* there are no threads here: what would run in one runs at once */
+
+#if (NGX_THREADS)
+
+ngx_thread_task_t *
+ngx_thread_task_alloc(ngx_pool_t *pool, size_t size)
+{
+    return NULL;
+}
+
+
+ngx_int_t
+ngx_thread_task_post(ngx_thread_pool_t *tp, ngx_thread_task_t *task)
+{
+    return NGX_DECLINED;
+}
+
+#endif
 
 
 /* nobody compares the digests of the scripts here */

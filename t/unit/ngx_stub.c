@@ -251,6 +251,29 @@ ngx_strncasecmp(u_char *s1, u_char *s2, size_t n)
 }
 
 
+/* as in nginx, the second takes the length of the needle less one */
+
+u_char *
+ngx_strnstr(u_char *s1, char *s2, size_t n)
+{
+    return memmem(s1, strnlen((char *) s1, n), s2, strlen(s2));
+}
+
+
+u_char *
+ngx_strlcasestrn(u_char *s1, u_char *last, u_char *s2, size_t n)
+{
+    for ( /* void */ ; last - s1 > (ssize_t) n; s1++) {
+
+        if (strncasecmp((char *) s1, (char *) s2, n + 1) == 0) {
+            return s1;
+        }
+    }
+
+    return NULL;
+}
+
+
 /* the text ends with a NUL here, for which the caller has no room */
 
 size_t
