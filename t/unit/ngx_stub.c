@@ -265,7 +265,7 @@ ngx_strlcasestrn(u_char *s1, u_char *last, u_char *s2, size_t n)
 {
     for ( /* void */ ; last - s1 > (ssize_t) n; s1++) {
 
-        if (strncasecmp((char *) s1, (char *) s2, n + 1) == 0) {
+        if (ngx_strncasecmp(s1, s2, n + 1) == 0) {
             return s1;
         }
     }
