@@ -12,7 +12,7 @@ JOBS ?= 4
 PREFIX ?= /usr/lib/nginx/modules
 
 src := ngx_http_refine_module
-sources := config $(wildcard $(src)/*.[ch] $(src)/*.js)
+sources := config $(wildcard $(src)/*.[ch])
 module := $(OBJS)/ngx_http_refine_module.so
 sanitize := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
             -fno-omit-frame-pointer -O1 -g
@@ -75,11 +75,14 @@ deps:
 
 build: $(module)
 
+# what becomes C when it is configured
+embedded := $(wildcard $(src)/*.js $(src)/embed.sh)
+
 # The distribution keeps the flags that its nginx was configured with beside
 # the headers; a source tree is configured to be binary compatible with any
 # nginx of the same version that was built --with-compat.
 
-$(OBJS)/Makefile: config $(wildcard $(src)) Makefile
+$(OBJS)/Makefile: config $(wildcard $(src)) $(embedded) Makefile
 	@mkdir -p $(OBJS)
 	root=$$PWD; cd $(NGX_SRC); \
 	if [ -f conf_flags ]; then . ./conf_flags; else \

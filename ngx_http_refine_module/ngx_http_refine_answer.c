@@ -12,6 +12,7 @@
 
 static ngx_int_t ngx_http_refine_answer_send(ngx_http_request_t *r,
     ngx_uint_t status, ngx_str_t *body);
+static ngx_int_t ngx_http_refine_answer_fresh(ngx_http_request_t *r);
 
 
 ngx_int_t
@@ -21,14 +22,30 @@ ngx_http_refine_answer(ngx_http_request_t *r, ngx_uint_t status,
     ngx_str_set(&r->headers_out.content_type, "application/json");
     r->headers_out.content_type_len = r->headers_out.content_type.len;
 
+    if (ngx_http_refine_answer_fresh(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
     return ngx_http_refine_answer_send(r, status, body);
+}
+
+
+ngx_int_t
+ngx_http_refine_answer_as(ngx_http_request_t *r, ngx_uint_t status,
+    const char *type, ngx_str_t *body)
+{
+    if (ngx_http_refine_answer_fresh(r) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_refine_answer_cached(r, status, type, body);
 }
 
 
 /* nginx keeps the charset apart, and knows a type by what precedes the ";" */
 
 ngx_int_t
-ngx_http_refine_answer_as(ngx_http_request_t *r, ngx_uint_t status,
+ngx_http_refine_answer_cached(ngx_http_request_t *r, ngx_uint_t status,
     const char *type, ngx_str_t *body)
 {
     const char  *p;
@@ -59,12 +76,6 @@ ngx_http_refine_answer_send(ngx_http_request_t *r, ngx_uint_t status,
     ngx_int_t     rc;
     ngx_buf_t    *b;
     ngx_chain_t   out;
-
-    static ngx_str_t  no_store = ngx_string("no-store");
-
-    if (ngx_http_refine_header_add(r, "Cache-Control", &no_store) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
 
     r->headers_out.status = status;
     r->headers_out.content_type_lowcase = NULL;
@@ -100,6 +111,15 @@ ngx_http_refine_answer_send(ngx_http_request_t *r, ngx_uint_t status,
     out.next = NULL;
 
     return ngx_http_output_filter(r, &out);
+}
+
+
+static ngx_int_t
+ngx_http_refine_answer_fresh(ngx_http_request_t *r)
+{
+    static ngx_str_t  no_store = ngx_string("no-store");
+
+    return ngx_http_refine_header_add(r, "Cache-Control", &no_store);
 }
 
 

@@ -1,7 +1,7 @@
 
 /*
- * Level 6: the module's own answers, JSON unless another type is named, never
- * stored by a cache.
+ * Level 6: the module's own answers, JSON unless another type is named, not to
+ * be stored by a cache unless said otherwise.
  */
 
 
@@ -25,6 +25,10 @@ ngx_int_t ngx_http_refine_answer(ngx_http_request_t *r, ngx_uint_t status,
  */
 ngx_int_t ngx_http_refine_answer_as(ngx_http_request_t *r, ngx_uint_t status,
     const char *type, ngx_str_t *body);
+
+/* the same; Cache-Control is the caller's */
+ngx_int_t ngx_http_refine_answer_cached(ngx_http_request_t *r,
+    ngx_uint_t status, const char *type, ngx_str_t *body);
 
 /*
  * The same with {"error":"..."}; text is constant.  The request's body is

@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <ngx_http.h>
+#include "ngx_http_refine_accept.h"
 #include "ngx_http_refine_address.h"
 #include "ngx_http_refine_consent.h"
 #include "ngx_http_refine_id.h"
@@ -502,11 +503,19 @@ ngx_int_t
 ngx_http_refine_header_add(ngx_http_request_t *r, const char *name,
     ngx_str_t *value)
 {
+    return ngx_http_refine_header_push(r, name, value) ? NGX_OK : NGX_ERROR;
+}
+
+
+ngx_table_elt_t *
+ngx_http_refine_header_push(ngx_http_request_t *r, const char *name,
+    ngx_str_t *value)
+{
     ngx_table_elt_t  *h;
 
     h = ngx_list_push(&r->headers_out.headers);
     if (h == NULL) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     h->hash = 1;
@@ -516,7 +525,36 @@ ngx_http_refine_header_add(ngx_http_request_t *r, const char *name,
     h->lowcase_key = NULL;
     ngx_http_refine_header_init(h);
 
-    return NGX_OK;
+    return h;
+}
+
+
+ngx_uint_t
+ngx_http_refine_header_gzip(ngx_http_request_t *r)
+{
+    ngx_uint_t                 i;
+    ngx_list_part_t           *part;
+    ngx_table_elt_t           *h;
+    ngx_http_refine_accept_t   gzip;
+
+    static ngx_str_t  name = ngx_string("accept-encoding");
+
+    ngx_memzero(&gzip, sizeof(ngx_http_refine_accept_t));
+    ngx_str_set(&gzip.type, "gzip");
+
+    for (part = &r->headers_in.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+            if (h[i].key.len == name.len
+                && ngx_strncasecmp(h[i].key.data, name.data, name.len) == 0)
+            {
+                ngx_http_refine_accept_coding(&h[i].value, &gzip);
+            }
+        }
+    }
+
+    return gzip.quality != 0;
 }
 
 

@@ -71,6 +71,13 @@ ngx_int_t ngx_http_refine_identity_tell(ngx_http_request_t *r,
 ngx_int_t ngx_http_refine_header_add(ngx_http_request_t *r, const char *name,
     ngx_str_t *value);
 
+/* the same, for what nginx's own filters have to find; NULL: no memory */
+ngx_table_elt_t *ngx_http_refine_header_push(ngx_http_request_t *r,
+    const char *name, ngx_str_t *value);
+
+/* whether the client takes gzip: RFC 9110, 12.5.3 */
+ngx_uint_t ngx_http_refine_header_gzip(ngx_http_request_t *r);
+
 /* the first request header of that name (lower case), or NULL */
 ngx_table_elt_t *ngx_http_refine_header_find(ngx_http_request_t *r,
     const char *name);

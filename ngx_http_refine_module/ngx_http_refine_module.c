@@ -9,6 +9,7 @@
 #include "ngx_http_refine_conf.h"
 #include "ngx_http_refine_control.h"
 #include "ngx_http_refine_flush.h"
+#include "ngx_http_refine_script.h"
 #include "ngx_http_refine_status.h"
 #include "ngx_http_refine_tap.h"
 #include "ngx_http_refine_variables.h"
@@ -51,6 +52,13 @@ static ngx_command_t  ngx_http_refine_commands[] = {
       0,
       NULL },
 
+    { ngx_string("refine_script"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_refine_script,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("refine_status"),
       NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE12,
       ngx_http_refine_status,
@@ -76,7 +84,7 @@ static ngx_http_module_t  ngx_http_refine_module_ctx = {
     ngx_http_refine_conf_create_main,      /* create main configuration */
     NULL,                                  /* init main configuration */
 
-    NULL,                                  /* create server configuration */
+    ngx_http_refine_conf_create_srv,       /* create server configuration */
     NULL,                                  /* merge server configuration */
 
     ngx_http_refine_conf_create_loc,       /* create location configuration */

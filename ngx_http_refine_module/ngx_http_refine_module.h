@@ -24,6 +24,9 @@
 /* opaque here: the delivery of a catalog in this worker, level 5 */
 typedef struct ngx_http_refine_flush_s  ngx_http_refine_flush_t;
 
+/* opaque here: a file that is built in, level 6 */
+typedef struct ngx_http_refine_file_s  ngx_http_refine_file_t;
+
 
 typedef struct {
     ngx_str_t                      name;        /* empty: off */
@@ -253,9 +256,18 @@ typedef struct {
                                                    from loopback */
     ngx_uint_t                     format;      /* status: report.h */
 
-    /* NULL: no refine_collect here */
+    /* NULL: no such directive here */
     ngx_http_refine_collect_conf_t  *collect;
+    ngx_http_refine_file_t        *script;
 } ngx_http_refine_loc_conf_t;
+
+
+/* what has an exact location of its own in this server; empty: has none */
+
+typedef struct {
+    ngx_str_t                      script;
+    ngx_str_t                      collect;
+} ngx_http_refine_srv_conf_t;
 
 
 /*

@@ -1,6 +1,5 @@
 
 #include "ngx_http_refine_variables.h"
-#include "ngx_http_refine_accept.h"
 #include "ngx_http_refine_consent.h"
 #include "ngx_http_refine_identity.h"
 #include "ngx_http_refine_serve.h"
@@ -167,30 +166,9 @@ static ngx_int_t
 ngx_http_refine_variable_accept_encoding(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
-    ngx_uint_t                 i;
-    ngx_list_part_t           *part;
-    ngx_table_elt_t           *h;
-    ngx_http_refine_accept_t   gzip;
-
-    static ngx_str_t  name = ngx_string("accept-encoding");
     static ngx_str_t  coding = ngx_string("gzip");
 
-    ngx_memzero(&gzip, sizeof(ngx_http_refine_accept_t));
-    gzip.type = coding;
-
-    for (part = &r->headers_in.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-            if (h[i].key.len == name.len
-                && ngx_strncasecmp(h[i].key.data, name.data, name.len) == 0)
-            {
-                ngx_http_refine_accept_coding(&h[i].value, &gzip);
-            }
-        }
-    }
-
-    if (gzip.quality) {
+    if (ngx_http_refine_header_gzip(r)) {
         ngx_http_refine_variable_set(v, &coding);
         return NGX_OK;
     }

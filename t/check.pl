@@ -32,6 +32,7 @@ my @levels = (
     [5, qw(identity)],
     [5, qw(guard serve flush)],
     [6, qw(answer beacon report)],
+    [6, qw(file)],
     [6, qw(collect tap inject status control script variables)],
     [7, qw(module.c)],
 );
