@@ -1,15 +1,16 @@
 #!/usr/bin/python3
 """Breaks everything around the module, while events arrive, and counts them.
 
-Real clients send unique events through nginx to a real Redis and a mock of
-Refine.  The seed says which fault happens when.  At the end all faults are
-undone; then each event that was answered 2xx must have reached Refine, or be a
-dead letter.
+Real clients send unique events through nginx to two catalogs, one with a real
+Redis, the other without, and these to a mock of Refine.  The seed says which
+fault happens when.  At the end all faults are undone; then each event that was
+answered 2xx must have reached Refine, or be a dead letter.
 
 environment: CHAOS_SECONDS (60), CHAOS_SEED (chosen and printed), CHAOS_RATE
 (events a second, 600), CHAOS_FAULTS (only those whose name has one of these
 words in it), CHAOS_ASAN=1 (the module of "make asan"), CHAOS_KEEP=1 (keeps the
-logs of a good run, too)
+logs of a good run, too), CHAOS_SPOOL (its limit in MB, 64), CHAOS_MOUNT=0 (the
+disk becomes full by a limit on nginx, not by being small)
 """
 
 import http.client
@@ -26,6 +27,7 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
 
+import client  # noqa: E402
 import faults  # noqa: E402
 import oracle  # noqa: E402
 import servers  # noqa: E402
@@ -48,19 +50,23 @@ class World:
         self.oracle = oracle.Oracle(DIR)
         self.violation = self.oracle.violation
         self.ended = threading.Event()
-        self.windows = []       # when repeats are to be expected
+        self.windows = []
+        self.damages = []       # as the oracle takes them
         self.counts = {}
         self.forgotten = set()
         self.accepted = 0       # by a Redis that has forgotten it
         self.scrapes = self.stale = 0
         self.memory = 0
         self.clients = []
+        self.probes = {}
+        self.disk = servers.Disk(DIR)
         self.refine = servers.Refine(DIR)
         self.redis = servers.Redis(DIR, 0)
         self.redis.start()
         self.relay = servers.Relay(DIR, self.redis.path)
         self.refine.start()
-        self.nginx = servers.Nginx(DIR, self.relay.path, self.refine)
+        self.nginx = servers.Nginx(DIR, self.relay.path, self.refine,
+                                   self.disk)
         self.nginx.start()
         self.begin = time.monotonic()
 
@@ -78,10 +84,10 @@ class World:
                 stdin=subprocess.PIPE))
 
     def unload(self):
-        for client in self.clients:
-            client.stdin.close()
-        for client in self.clients:
-            if client.wait(60):
+        for one in self.clients:
+            one.stdin.close()
+        for one in self.clients:
+            if one.wait(60):
                 self.violation("a client has failed")
 
     def resume(self):
@@ -103,15 +109,17 @@ class World:
         """The law, the memory, again and again."""
         while not self.ended.wait(0.25):
             try:
-                status = self.nginx.status()
+                catalogs = self.nginx.status()
             except ERRORS:
                 continue
-            if status["stale"]:
-                self.stale += 1
-            else:
-                self.scrapes += 1
-                if not oracle.law(status):
-                    self.violation("the law is broken: %s" % status)
+            for name, status in catalogs.items():
+                if status["stale"]:
+                    self.stale += 1
+                else:
+                    self.scrapes += 1
+                    if not oracle.law(status):
+                        self.violation("%s breaks the law: %s" % (name,
+                                                                  status))
             try:
                 for pid in self.nginx.workers():
                     with open("/proc/%d/statm" % pid) as statm:
@@ -133,8 +141,7 @@ class World:
             self.violation("%s: %s" % (fault.name, error))
             traceback.print_exc()
         self.say("... %s" % fault.name)
-        if fault.repeats:
-            self.windows.append((begin, time.time()))
+        self.windows.append(oracle.Window(fault, begin, time.time()))
         self.counts[fault.name] = self.counts.get(fault.name, 0) + 1
 
     def run_all(self, rows):
@@ -164,40 +171,64 @@ class World:
         """Nothing is broken any more: all must arrive, and a fresh event soon.
         """
         self.relay.order("pass")
+        self.disk.free()
         self.refine.usual()
         self.refine.resolve(["127.0.0.1"])
         servers.wait_for("resume", self.resume)
         begin = time.monotonic()
-        backlog = self.redis.call("XLEN", servers.KEY + "events")
-        client = self.fresh()
-        try:
-            servers.wait_for("the fresh event", lambda: client in
-                             self.tail(), SECONDS_TO_PASS)
-            self.oracle.figures["a fresh event took"] = "%.1f s" % (
-                time.monotonic() - begin)
-        except TimeoutError as error:
-            self.violation(str(error))
+        backlog = servers.wait_for("the backlog", self.backlog)
+        for catalog in client.CATALOGS:
+            servers.wait_for("an answer to the fresh event",
+                             lambda: self.probe(catalog))
+            fresh = self.probes[catalog].last
+            try:
+                servers.wait_for("the fresh event of %s" % catalog,
+                                 lambda: fresh in self.tail(),
+                                 SECONDS_TO_PASS)
+            except TimeoutError as error:
+                self.violation(str(error))
+        self.oracle.figures["fresh events took"] = "%.1f s" % (
+            time.monotonic() - begin)
         left, progress = backlog, time.monotonic()
-        while left and time.monotonic() < progress + SECONDS_WITHOUT_PROGRESS:
+        while sum(left) and time.monotonic() < progress \
+                + SECONDS_WITHOUT_PROGRESS:
             time.sleep(0.1)
-            now = self.redis.call("XLEN", servers.KEY + "events")
+            now = self.backlog() or left
             if now < left:
                 left, progress = now, time.monotonic()
-        self.oracle.figures["drained at the end"] = "%d events in %.1f s" % (
-            backlog, time.monotonic() - begin)
-        if left:
-            self.violation("%d events stay in the queue" % left)
+        self.oracle.figures["drained at the end"] = \
+            "%d + %d + %d events in %.1f s" % (*backlog,
+                                               time.monotonic() - begin)
+        if sum(left):
+            self.violation("%d events stay in Redis, %d in the spool, %d where "
+                           "there is no Redis" % left)
 
-    def fresh(self):
-        """A last event, as the clients send them; returns its id."""
-        sys.argv = [""]
-        from client import Client
-        log = os.open(os.path.join(DIR, "client-last.log"),
-                      os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        one = Client(self.nginx.port, "last", SEED, 1, log)
-        servers.wait_for("an answer to the fresh event", one.send)
-        with open(os.path.join(DIR, "client-last.log")) as lines:
-            return lines.read().split("S ")[-1].split()[1].split(":")[0]
+    def backlog(self):
+        """In Redis, before it, and without it; None: it is not known."""
+        try:
+            catalogs = self.nginx.status()
+        except ERRORS:
+            return None
+        shop, local = catalogs["shop"], catalogs["local"]
+        if shop["stale"]:
+            return None
+        return (shop["queued"] + shop["retrying"], shop["spooled"]["events"],
+                max(local["queued"] + local["retrying"],
+                    local["spooled"]["segments"]))
+
+    def probe(self, catalog):
+        """Sends some events as the clients do; whether they were taken."""
+        if catalog not in self.probes:
+            log = os.open(os.path.join(DIR, "client-%s.log" % catalog),
+                          os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            self.probes[catalog] = client.Client(self.nginx.port, catalog,
+                                                 "probe", SEED, 1, log)
+        return self.probes[catalog].send()
+
+    def damaged(self):
+        """How many places of the spool are counted as damaged."""
+        return sum(status["spooled"]["damaged"] + status["spooled"]["torn"]
+                   for status in self.nginx.status().values())
 
     def tail(self):
         with open(self.refine.log, "rb") as log:
@@ -209,17 +240,22 @@ class World:
         judge.read_clients()
         judge.list("answers that no fault excuses", judge.odd)
         judge.read_refine(self.refine.log)
-        dead = judge.read_dead(self.redis.lines("dead"))
-        judge.check_lost(dead, self.forgotten)
+        dead = judge.read_dead(self.redis.lines("dead")
+                               + self.disk.letters(servers.LOCAL))
+        judge.killed = len(self.nginx.killed)
+        judge.check_lost(dead, self.forgotten, self.damages)
+        judge.check_refused(self.windows)
         judge.check_duplicates(self.windows)
-        status = servers.wait_for("status", lambda: (
-            lambda one: not one["stale"] and one)(self.nginx.status()))
-        judge.check_counters(status, self.accepted, dead)
+        catalogs = servers.wait_for("status", lambda: (
+            lambda all: not all["shop"]["stale"] and all)(self.nginx.status()))
+        for catalog, status in catalogs.items():
+            judge.check_counters(catalog, status, self.accepted if catalog
+                                 == "shop" else 0, dead, self.damages)
         judge.check_log(self.nginx.log, os.path.join(DIR, "stderr"),
                         self.nginx.killed)
         judge.figures["scrapes, stale ones"] = "%d, %d" % (self.scrapes,
                                                            self.stale)
-        if self.scrapes < SECONDS / 4:
+        if self.scrapes < SECONDS / 2:
             self.violation("only %d scrapes" % self.scrapes)
         if not judge.acknowledged:
             self.violation("not one event was acknowledged")
@@ -245,6 +281,7 @@ def stop(grace):
 
 
 def main():
+    sys.stdout.reconfigure(line_buffering=True)
     words = os.environ.get("CHAOS_FAULTS", "").split()
     faults.FAULTS[:] = [one for one in faults.FAULTS if not words or any(
         word in one.name for word in words)]
@@ -277,10 +314,13 @@ def main():
     for text in world.oracle.violations[:20]:
         print("VIOLATION: " + text)
     if world.oracle.violations:
+        if world.disk.mounted:
+            shutil.copytree(world.disk.path, world.disk.path + ".kept")
         print("chaos: FAILED, CHAOS_SEED=%s CHAOS_SECONDS=%d; logs: %s"
               % (SEED, SECONDS, DIR))
         return 1
     if not os.environ.get("CHAOS_KEEP"):
+        world.disk.remove()
         shutil.rmtree(DIR)
     print("chaos: ok, CHAOS_SEED=%s" % SEED)
     return 0

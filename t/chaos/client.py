@@ -5,13 +5,17 @@ What it sends and what is answered goes to a log, in lines that begin with
 
   S REQUEST eventId:digest...   before it is sent for the first time; "bad" is
                                 the digest of an event that is to be refused
-  A REQUEST TIME                answered 2xx: all but the bad ones are stored
+  A REQUEST TIME OUTCOME        answered 2xx: all but the bad ones are stored
+  U REQUEST TIME                answered 503
   R REQUEST                     sent once more, for the answer was no 2xx or
                                 did not come
   V eventId:digest              a search was sent that may become a serve
   X REQUEST TEXT                an answer that no fault excuses
 
 The end of its standard input ends it.
+
+Its threads send to one catalog and the other in turn; an event's id begins with
+the catalog's name.
 
 usage: client.py PORT NUMBER SEED EVENTS_A_SECOND THREADS LOG
 """
@@ -29,33 +33,37 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(
 
 from mock_refine import event_digest  # noqa: E402
 
+CATALOGS = ("shop", "local")
 STOP = threading.Event()
 ITEMS = ["sku-%d" % n for n in range(5)]
 
 
 class Client(threading.Thread):
-    def __init__(self, port, name, seed, rate, log):
+    def __init__(self, port, catalog, name, seed, rate, log):
         super().__init__()
         self.port = port
-        self.name = name
+        self.path = "/%s/" % catalog
+        self.name = name = "%s-%s" % (catalog, name)
         self.random = random.Random("%s %s" % (seed, name))
         self.rate = rate
         self.log = log
         self.count = 0
         self.connection = None
+        self.last = None        # a good event of the last request
 
     def write(self, *words):
         os.write(self.log, (" ".join(words) + "\n").encode())
 
     def request(self, method, path, body=None):
-        """The status and the body of an answer, or None where there is none."""
+        """An answer's status, body and outcome, or None where there is none."""
         try:
             if self.connection is None:
                 self.connection = http.client.HTTPConnection(
                     "127.0.0.1", self.port, timeout=10)
             self.connection.request(method, path, body)
             answer = self.connection.getresponse()
-            return answer.status, answer.read()
+            return (answer.status, answer.read(),
+                    answer.getheader("X-Outcome", "none"))
         except (OSError, http.client.HTTPException):
             if self.connection is not None:
                 self.connection.close()
@@ -92,6 +100,8 @@ class Client(threading.Thread):
         if bad:
             del self.random.choice(events)["type"]
         number = "%s/%d" % (self.name, self.count)
+        self.last = next(event["eventId"] for event in events
+                         if "type" in event)
         self.write("S", number, *(
             "%s:%s" % (event["eventId"],
                        event_digest(event) if "type" in event else "bad")
@@ -100,8 +110,10 @@ class Client(threading.Thread):
         for attempt in range(4):
             if attempt:
                 self.write("R", number)
-            answer = self.request("POST", "/refine/collect", body)
-            if answer is None or answer[0] in (502, 503):
+            answer = self.request("POST", self.path + "collect", body)
+            if answer is not None and answer[0] == 503:
+                self.write("U", number, "%.3f" % time.time())
+            if answer is None or answer[0] == 503:
                 if self.random.random() < 0.3 \
                    or STOP.wait(self.random.random() / 2):
                     return 0
@@ -113,7 +125,7 @@ class Client(threading.Thread):
             if answer[0] != 204 + -4 * bad or accepted != len(events):
                 self.write("X", number, repr(answer))
             else:
-                self.write("A", number, "%.3f" % time.time())
+                self.write("A", number, "%.3f" % time.time(), answer[2])
             return len(events)
         return 0
 
@@ -124,7 +136,7 @@ class Client(threading.Thread):
                  "surface": "search_results", "source": "text-search",
                  "totalResults": 5, "query": serve + " coat"}
         self.write("V", "%s:%s" % (serve, event_digest(event)))
-        answer = self.request("GET", "/api/search?s=%s&q=%s+coat"
+        answer = self.request("GET", self.path + "search?s=%s&q=%s+coat"
                               % (serve, serve))
         if answer is not None and answer[0] != 200:
             self.write("X", serve, repr(answer))
@@ -140,7 +152,7 @@ class Client(threading.Thread):
 
 def main(port, number, seed, rate, threads, log):
     out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    clients = [Client(int(port), "c%s-%d" % (number, n), seed,
+    clients = [Client(int(port), CATALOGS[n % 2], "%s-%d" % (number, n), seed,
                       float(rate) / int(threads), out)
                for n in range(int(threads))]
     for client in clients:

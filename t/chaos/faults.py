@@ -11,24 +11,28 @@ import random
 import signal
 import time
 
-from servers import (ASAN, KEY, WORKERS, Redis, RedisError, alive,
-                     send_signal, wait_for)
+from servers import (ASAN, CATALOG, KEY, LOCAL, Redis, send_signal, wait_for)
 
-LANES = ("redis", "refine", "nginx")
+LANES = ("redis", "refine", "nginx", "disk")
+GAPS = {"disk": (2, 8)}     # between faults, in seconds
+SHARE_ALONE = 0.4           # of the time, for those of the lane "alone"
 SECONDS_TO_QUIT = 10 + (20 if ASAN else 5)
 
-Fault = collections.namedtuple("Fault", "name lane seconds repeats run")
+Fault = collections.namedtuple("Fault", "name lane seconds run repeats spools "
+                               "refuses")
 FAULTS = []
 
 
-def fault(lane, seconds, repeats=False):
+def fault(lane, seconds, repeats=False, spools=False, refuses=False):
     """Takes a fault into the list.
 
     seconds: how long it lasts.  repeats: whether events that Refine took
-    meanwhile may come a second time.
+    meanwhile may come a second time.  spools: whether events go to the spool.
+    refuses: whether a 503 is right.
     """
     def add(run):
-        FAULTS.append(Fault(run.__name__, lane, seconds, repeats, run))
+        FAULTS.append(Fault(run.__name__, lane, seconds, run, repeats, spools,
+                            refuses))
         return run
     return add
 
@@ -36,9 +40,13 @@ def fault(lane, seconds, repeats=False):
 def plan(seed, seconds):
     """What the seed says: a list of (time, fault, seed of its own)."""
     chance = random.Random(seed)
-    alone = [one for one in FAULTS if one.lane == "alone"]
-    alone = sum((chance.sample(alone, len(alone))
-                 for _ in range(1 + int(seconds // 240))), [])
+    deck = [one for one in FAULTS if one.lane == "alone"]
+    deck = sum((chance.sample(deck, len(deck))
+                for _ in range(1 + int(seconds // 240))), [])
+    alone = []
+    for one in deck:
+        if sum(x.seconds + 3 for x in [one, *alone]) <= SHARE_ALONE * seconds:
+            alone.append(one)
     free = max(seconds - 2 - sum(one.seconds + 3 for one in alone), 0)
     shares = [chance.uniform(0.5, 1) for _ in range(len(alone) + 1)]
     decks = {lane: [] for lane in LANES}
@@ -46,7 +54,8 @@ def plan(seed, seconds):
     for number, share in enumerate(shares):
         end = now + free * share / sum(shares)
         for lane in LANES:
-            at = now + chance.uniform(0, 0.8)
+            gap = GAPS.get(lane, (0.2, 1))
+            at = now + chance.uniform(0, gap[1] - 0.2)
             while True:
                 if not decks[lane]:
                     decks[lane] = [x for x in FAULTS if x.lane == lane]
@@ -56,7 +65,7 @@ def plan(seed, seconds):
                     break
                 decks[lane].remove(fits[0])
                 out.append((at, fits[0], chance.random()))
-                at += fits[0].seconds + chance.uniform(0.2, 1.0)
+                at += fits[0].seconds + chance.uniform(*gap)
         now = end
         if number < len(alone):
             out.append((now + 1, alone[number], chance.random()))
@@ -66,7 +75,7 @@ def plan(seed, seconds):
 
 # Redis
 
-@fault("redis", 2, repeats=True)
+@fault("redis", 2, repeats=True, spools=True)
 def redis_killed(world, _):
     world.redis.kill()
     yield
@@ -276,6 +285,16 @@ def reloaded(world, chance):
     world.nginx.gone(old - set(world.nginx.workers()), SECONDS_TO_QUIT)
 
 
+@fault("nginx", 3)
+def workers_changed(world, chance):
+    """As many as from now on; what the old ones have spooled is adopted."""
+    old = set(world.nginx.workers())
+    world.nginx.configure(chance.choice((1, 2, 3, 6)))
+    send_signal(world.nginx.master(), signal.SIGHUP)
+    yield
+    world.nginx.gone(old - set(world.nginx.workers()), SECONDS_TO_QUIT)
+
+
 @fault("nginx", 2)
 def upgraded(world, _):
     """A binary upgrade, old and new side by side for a while."""
@@ -289,6 +308,20 @@ def upgraded(world, _):
     world.nginx.gone([old, *workers], SECONDS_TO_QUIT)
 
 
+# The disk
+
+@fault("disk", 2, refuses=True)
+def disk_full(world, _):
+    """What a worker has sent gives room, so it is filled again and again."""
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        world.disk.fill()
+        time.sleep(0.02)
+    yield
+    world.disk.free()
+    wait_for("the disk to take events again", lambda: world.probe("local"), 20)
+
+
 # Alone: what must cause no repeat at all, or can be measured in quiet only.
 
 def connected(world):
@@ -297,7 +330,7 @@ def connected(world):
         "cmd=evalsha" in line or "cmd=xreadgroup" in line
         or "cmd=xautoclaim" in line
         for line in world.redis.call("CLIENT", "LIST").split("\n"))
-        >= WORKERS)
+        >= world.nginx.count)
 
 
 @fault("alone", 10)
@@ -327,3 +360,28 @@ def reloaded_while_refine_hangs(world, _):
             break
     world.refine.usual()
     world.resume()
+
+
+@fault("alone", 4, repeats=True, spools=True)
+def spool_damaged(world, chance):
+    """What it may cost is noted; as many places must be counted."""
+    connected(world)
+    before = world.damaged()
+    world.refine.set(status=503)
+    world.redis.kill()
+    time.sleep(2)
+    places, files = [], []
+    for catalog in (CATALOG, LOCAL):
+        for path in world.disk.files(catalog, "*.spool"):
+            files.append(path)
+            places += world.disk.damage(path, chance)
+    yield
+    world.redis.start()
+    world.refine.usual()
+    wait_for("resume", world.resume)
+    wait_for("the end of the damaged files",
+             lambda: not any(map(os.path.exists, files)))
+    time.sleep(2.5)     # until the workers have brought their counts to Redis
+    world.damages.append((places, world.damaged() - before))
+    if not any(places):
+        world.violation("there was nothing to damage")

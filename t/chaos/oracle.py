@@ -1,5 +1,6 @@
 """What must be true after a run, whatever was broken in it."""
 
+import collections
 import glob
 import json
 import os
@@ -10,6 +11,9 @@ from mock_refine import event_digest
 SECONDS_OF_DOUBT = 3
 MB_OF_A_WORKER = 64
 
+# when a fault lasted, and what it excuses
+Window = collections.namedtuple("Window", "fault begin end")
+
 
 class Oracle:
     """What the clients have sent, and what has become of it."""
@@ -19,8 +23,11 @@ class Oracle:
         self.digests = {}       # of each event that was ever sent, by its id
         self.acknowledged = {}  # the time of the answer, by id
         self.again = set()      # ids that a client has sent more than once
+        self.outcomes = collections.Counter()
+        self.refused = []       # (the time of a 503, catalog)
         self.serves = set()
         self.odd = []
+        self.killed = 0         # workers
         self.received = {}      # of each event that Refine took: (from, to)
         self.duplicates = []    # (id, from, to) of all but the last receipt
         self.violations = []
@@ -47,8 +54,12 @@ class Oracle:
                                             if digest != "bad"]
                     elif kind == "A":
                         at = float(words[0])
+                        self.outcomes[catalog_of(number), words[1]] += 1
                         self.acknowledged.update(
                             (event, at) for event in requests[number])
+                    elif kind == "U":
+                        self.refused.append((float(words[0]),
+                                             catalog_of(number)))
                     elif kind == "R":
                         self.again.update(requests[number])
                     elif kind == "V":
@@ -94,30 +105,63 @@ class Oracle:
         self.list("dead letters are otherwise than sent", wrong)
         return dead
 
-    def check_lost(self, dead, forgotten):
-        lost = [event for event in self.acknowledged
-                if event not in self.received and event not in dead]
-        self.list("acknowledged events were lost",
-                  (event for event in lost if event not in forgotten))
+    def check_lost(self, dead, forgotten, damages):
+        """damages: rows of the places of the spool that were overwritten, each
+        a set of ids, and how many the module then said were damaged.
+        """
+        gone = {event for event in self.acknowledged
+                if event not in self.received and event not in dead}
+        lost = gone - forgotten
+        for places, counted in damages:
+            hit = sum(not lost.isdisjoint(place) for place in places)
+            if hit > counted:
+                self.violation("%d damaged places of the spool have cost "
+                               "events, %d were counted" % (hit, counted))
+        damaged = lost.intersection(*[set().union(*(
+            place for places, _ in damages for place in places))])
+        lost -= damaged
+        self.list("acknowledged events were lost", sorted(lost))
         self.figures.update({
             "events sent": len(self.digests) - len(self.serves),
             "events acknowledged": len(self.acknowledged),
-            "acknowledged events lost":
-                sum(event not in forgotten for event in lost),
+            "of them first in the spool of a catalog with Redis":
+                "%d requests" % self.outcomes["shop", "spooled"],
+            "acknowledged events lost": len(lost),
             "gone with the data of an emptied Redis":
-                sum(event in forgotten for event in lost),
+                len(gone & forgotten),
+            "gone with what was overwritten in the spool": "%d of %d" % (
+                len(damaged), sum(len(place) for places, _ in damages
+                                  for place in places)),
             "dead letters": len(dead),
             "serves received": "%d of %d" % (
                 sum(event in self.received for event in self.serves),
                 len(self.serves))})
 
+    def check_refused(self, windows):
+        """Redis away is no reason for a 503, nor is Refine."""
+        self.list("requests were refused without a fault that explains it",
+                  ("%s at %.3f" % (catalog, at) for at, catalog in self.refused
+                   if not any(window.fault.refuses and near(window, at, at)
+                              for window in windows)))
+        self.figures["requests refused"] = len(self.refused)
+        if any(window.fault.refuses for window in windows) \
+           and not self.refused:
+            self.violation("no request was ever refused, though the disk was "
+                           "full")
+        if any(window.fault.spools for window in windows) \
+           and not self.outcomes["shop", "spooled"]:
+            self.violation("nothing was spooled, though Redis was away")
+
     def check_duplicates(self, windows):
-        """windows: when a fault lasted that explains a repeat."""
+        """When it was stored, or came first, a fault lasted that explains it.
+        """
         unexplained, resent = [], 0
         for event, begin, end in self.duplicates:
-            if any(begin <= last + SECONDS_OF_DOUBT
-                   and end >= first - SECONDS_OF_DOUBT
-                   for first, last in windows):
+            stored = self.acknowledged.get(event, begin)
+            if any(near(window, begin, end) or near(window, stored, stored)
+                   for window in windows if window.fault.repeats and not (
+                       catalog_of(event) == "local"
+                       and window.fault.lane == "redis")):
                 continue
             if event in self.again:
                 resent += 1
@@ -129,14 +173,30 @@ class Oracle:
         self.figures["of them sent again by the client itself"] = resent
         self.figures["of them unexplained"] = len(unexplained)
 
-    def check_counters(self, status, accepted, dead):
+    def check_counters(self, catalog, status, accepted, dead, damages):
+        """accepted: by a Redis that has forgotten it; without Redis what is
+        damaged is not accepted any more.
+        """
         total = accepted + status["accepted"]
-        if total < len(self.acknowledged):
-            self.violation("only %d events are counted as accepted" % total)
-        if status["failed"] != status["dead"] or status["dead"] < len(dead):
-            self.violation("failed %d, dead %d, found %d dead letters"
-                           % (status["failed"], status["dead"], len(dead)))
-        self.figures["counted as accepted"] = total
+        mine = {event for event in self.acknowledged
+                if catalog_of(event) == catalog}
+        dead = {event for event in dead if catalog_of(event) == catalog}
+        for places, _ in damages:
+            mine.difference_update(*places)
+        if total < len(mine):
+            self.violation("only %d events of %s are counted as accepted, not "
+                           "%d" % (total, catalog, len(mine)))
+        letters = status["dead"] + status["deadTrimmed"] \
+            + status["deadReplayed"]
+        # a worker may be killed between its letter and the count of it
+        if (status["failed"] > letters or status["dead"] < len(dead)
+                - self.killed) if catalog == "local" else (
+                    status["failed"] != letters
+                    or status["dead"] < len(dead)):
+            self.violation("%s: failed %d, dead %d, found %d dead letters"
+                           % (catalog, status["failed"], status["dead"],
+                              len(dead)))
+        self.figures["counted as accepted by " + catalog] = total
 
     def check_log(self, path, stderr, killed):
         odd = []
@@ -155,6 +215,15 @@ class Oracle:
             text = text.read()
         if re.search("Sanitizer|runtime error:", text):
             self.violation("a sanitizer has spoken: " + text[:3000])
+
+
+def catalog_of(event):
+    return event.split("-", 1)[0]
+
+
+def near(window, begin, end):
+    return begin <= window.end + SECONDS_OF_DOUBT \
+        and end >= window.begin - SECONDS_OF_DOUBT
 
 
 def law(status):

@@ -1,10 +1,12 @@
 """The servers of the chaos test: Redis with a relay before it, Refine, nginx."""
 
 import ctypes
+import glob
 import http.client
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -20,10 +22,21 @@ OBJS = os.path.join(ROOT, os.environ.get("OBJS", "objs"))
 MODULE = os.environ.get("CHAOS_MODULE") or os.path.join(
     OBJS, "asan" if ASAN else "", "ngx_http_refine_module.so")
 CATALOG = "cat_chaos"
+LOCAL = "cat_local"         # has no Redis: the spool is its queue
 KEY = "refine:{%s}:" % CATALOG
+MB_OF_SPOOL = int(os.environ.get("CHAOS_SPOOL", "64"))
 NAME = "refine.test"
 WORKERS = 4
 SECONDS_TO_WAIT = 30
+
+
+def own_mounts():
+    """What is mounted from now on is seen by us and our children alone, and
+    gone with them; whether that may be done here.
+    """
+    libc = ctypes.CDLL(None)
+    return not libc.unshare(0x20000) \
+        and not libc.mount(b"none", b"/", None, 0x44000, None)
 
 
 def adopt_orphans():
@@ -83,6 +96,115 @@ def children(parent):
             if int(fields[1]) == parent and fields[0] != "Z":
                 found.append(int(name))
     return found
+
+
+class Disk:
+    """Where the spool is: a file system of its own that can be made full, or,
+    where nothing can be mounted, a limit on the files that nginx may write.
+    """
+
+    MB = 4 * MB_OF_SPOOL
+    SIGNS = re.compile(rb"\xff\x52\xf5\x0a")     # where a record begins
+    HEADER = 160
+
+    def __init__(self, directory):
+        self.path = os.path.join(directory, "disk")
+        os.makedirs(self.path)
+        os.chmod(self.path, 0o755)
+        self.mounted = os.environ.get("CHAOS_MOUNT") != "0" \
+            and own_mounts() and self.mount("rw") == 0
+
+    def mount(self, how, size=None):
+        return subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "%s,size=%s" % (
+                how, size or "%dm" % self.MB), "none", self.path],
+            capture_output=True).returncode
+
+    def fill(self):
+        """No more room than what is there takes, at this moment."""
+        if not self.mounted:
+            return self.limit(1)
+        for _ in range(50):
+            stat = os.statvfs(self.path)
+            used = (stat.f_blocks - stat.f_bfree) * stat.f_frsize
+            if self.mount("remount", used or stat.f_frsize) == 0:
+                break
+        return None
+
+    def remove(self):
+        if self.mounted:
+            subprocess.run(["umount", self.path], check=True)
+
+    def free(self):
+        if self.mounted:
+            self.mount("remount")
+        else:
+            self.limit(resource.RLIM_INFINITY)
+
+    @staticmethod
+    def limit(size):
+        """Of the workers: the master has to write its pid."""
+        found = [os.getpid()]
+        for parent in found:
+            found += children(parent)
+        for pid in found:
+            try:
+                with open("/proc/%d/cmdline" % pid) as title:
+                    if title.read().startswith("nginx: worker"):
+                        resource.prlimit(pid, resource.RLIMIT_FSIZE,
+                                         (size, resource.RLIM_INFINITY))
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+
+    def files(self, catalog, pattern):
+        return sorted(glob.glob(os.path.join(self.path, "spool", "*" + catalog,
+                                             pattern)))
+
+    def letters(self, catalog):
+        """The events of the dead letters that are kept without Redis."""
+        found = []
+        for path in self.files(catalog, "dead*.ndjson"):
+            with open(path) as text:
+                found += [json.dumps(json.loads(line)["event"])
+                          for line in text]
+        return found
+
+    @classmethod
+    def damage(cls, path, chance):
+        """Overwrites some of a segment; the sets of ids that this may cost."""
+        with open(path, "r+b", buffering=0) as segment:
+            data = segment.read()
+            signs = [sign.start() for sign in cls.SIGNS.finditer(data)]
+            if not signs:
+                return []
+            places = []
+            for _ in range(chance.randrange(1, 4)):
+                length = chance.choice((1, 20, 500, 5000))
+                begin = chance.randrange(cls.HEADER if chance.random() < 0.2
+                                         else len(data))
+                bad = bytearray(data[begin:begin + length])
+                for n, byte in enumerate(bad):
+                    bad[n] = byte ^ chance.randrange(1, 256)
+                segment.seek(begin)
+                segment.write(bad)
+                places.append((max([sign for sign in signs if sign <= begin],
+                                   default=0),
+                               min([sign for sign in signs
+                                    if sign >= begin + len(bad)],
+                                   default=len(data))))
+            if chance.random() < 0.3:
+                begin = chance.choice(signs)
+                segment.truncate(begin + 10)
+                places.append((begin, len(data)))
+        merged = []
+        for begin, end in sorted(places):
+            if merged and begin <= merged[-1][1]:
+                merged[-1][1] = max(end, merged[-1][1])
+            else:
+                merged.append([begin, end])
+        return [set(re.findall(r'"eventId":"([^"]*)"',
+                               data[begin:end].decode(errors="replace")))
+                for begin, end in merged]
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -263,7 +385,7 @@ class Refine:
 
 
 class Nginx:
-    def __init__(self, directory, redis, refine):
+    def __init__(self, directory, redis, refine, disk):
         self.dir = directory
         self.port = free_port()
         self.log = os.path.join(directory, "error.log")
@@ -271,21 +393,29 @@ class Nginx:
         self.pid_file = os.path.join(directory, "nginx.pid")
         self.stderr = open(os.path.join(directory, "stderr"), "ab")
         self.killed = set()
-        with open(os.path.join(HERE, "nginx.conf")) as text:
-            conf = text.read()
-        for name, value in {
-                "USER": "user root;" if os.geteuid() == 0 else "",
-                "MODULE": MODULE, "DIR": directory, "WORKERS": WORKERS,
-                "PORT": self.port, "SHOP": free_port(), "CATALOG": CATALOG, "REDIS": redis,
-                "DNS": refine.dns_port, "CERTIFICATE":
-                refine.file("good", "crt"), "REFINE":
-                "%s:%d" % (NAME, refine.port)}.items():
-            conf = conf.replace("@%s@" % name, str(value))
-        with open(self.conf, "w") as out:
-            out.write(conf)
+        self.names = {
+            "USER": "user root;" if os.geteuid() == 0 else "",
+            "MODULE": MODULE, "DIR": directory, "PORT": self.port,
+            "SHOP": free_port(), "CATALOG": CATALOG, "LOCAL": LOCAL,
+            # a limit concerns the files of bodies as well
+            "BODY": "8k" if disk.mounted else "1m",
+            "REDIS": redis, "SPOOL": MB_OF_SPOOL, "DNS": refine.dns_port,
+            "CERTIFICATE": refine.file("good", "crt"),
+            "REFINE": "%s:%d" % (NAME, refine.port)}
+        self.configure(WORKERS)
         with open(os.path.join(directory, "refine.key"), "w") as out:
             out.write("chaos-key\n")
         os.chmod(os.path.join(directory, "refine.key"), 0o600)
+
+    def configure(self, workers):
+        """For the next start or reload."""
+        self.count = workers
+        with open(os.path.join(HERE, "nginx.conf")) as text:
+            conf = text.read()
+        for name, value in {**self.names, "WORKERS": workers}.items():
+            conf = conf.replace("@%s@" % name, str(value))
+        with open(self.conf, "w") as out:
+            out.write(conf)
 
     def start(self):
         env = dict(os.environ)
@@ -296,12 +426,14 @@ class Nginx:
                 for name in ("libasan.so", "libubsan.so"))
             env["ASAN_OPTIONS"] = "detect_leaks=0:detect_odr_violation=0"
         subprocess.run([NGINX, "-p", self.dir, "-e", self.log, "-c", self.conf],
-                       env=env, stderr=self.stderr, check=True)
+                       env=env, stderr=self.stderr, check=True,
+                       restore_signals=False)   # SIGXFSZ remains ignored
         self.wait()
 
     def wait(self):
         wait_for("nginx", lambda: self.master() and
-                 len(children(self.master())) >= WORKERS and self.status())
+                 len(children(self.master())) >= self.count
+                 and self.status())
 
     def master(self):
         with open(self.pid_file) as text:
@@ -329,8 +461,8 @@ class Nginx:
             connection.close()
 
     def status(self):
-        return json.loads(self.request("GET", "/refine/status")[1])[
-            "catalogs"]["shop"]
+        """Of each catalog, by its name."""
+        return json.loads(self.request("GET", "/refine/status")[1])["catalogs"]
 
     def control(self, action):
         return self.request("POST", "/refine/control?action=" + action, None,
