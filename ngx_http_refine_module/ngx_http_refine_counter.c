@@ -21,8 +21,25 @@ const ngx_http_refine_counter_t
 };
 
 
-const int64_t
-    ngx_http_refine_histogram_bounds[NGX_HTTP_REFINE_HISTOGRAM_BOUNDS] =
+static const int64_t
+    ngx_http_refine_histogram_short[NGX_HTTP_REFINE_HISTOGRAM_BOUNDS] =
 {
     1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000
 };
+
+
+static const int64_t
+    ngx_http_refine_histogram_long[NGX_HTTP_REFINE_HISTOGRAM_BOUNDS] =
+{
+    100, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 900000, 3600000,
+    21600000, 86400000, 604800000
+};
+
+
+const int64_t *
+ngx_http_refine_histogram_bounds(ngx_uint_t first)
+{
+    return (first == NGX_HTTP_REFINE_LAG_MS_100)
+           ? ngx_http_refine_histogram_long
+           : ngx_http_refine_histogram_short;
+}

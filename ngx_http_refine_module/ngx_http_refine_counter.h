@@ -56,6 +56,20 @@
     row(SPOOL_TORN,            "spooled",  "torn")                            \
     row(SPOOL_DAMAGED,         "spooled",  "damaged")                         \
                                                                               \
+    row(POSTS_2XX,             "posts",    "2xx")                             \
+    row(POSTS_3XX,             "posts",    "3xx")                             \
+    row(POSTS_REFUSED,         "posts",    "refused")                         \
+    row(POSTS_UNAUTHORIZED,    "posts",    "unauthorized")                    \
+    row(POSTS_NOT_FOUND,       "posts",    "not_found")                       \
+    row(POSTS_TOO_LARGE,       "posts",    "too_large")                       \
+    row(POSTS_BUSY,            "posts",    "busy")                            \
+    row(POSTS_OTHER_4XX,       "posts",    "other_4xx")                       \
+    row(POSTS_5XX,             "posts",    "5xx")                             \
+    row(POSTS_CONNECTION,      "posts",    "connection")                      \
+    row(POSTS_TIMEOUT,         "posts",    "timeout")                         \
+    row(POSTS_CLOSED,          "posts",    "closed")                          \
+    row(POSTS_INVALID,         "posts",    "invalid")                         \
+                                                                              \
     row(SERVES_LOGGED,         "serves",   "logged")                          \
     row(SERVES_CUT,            "serves",   "cut")                             \
     row(SERVES_NOT_UTF8,       "serves",   "not_utf8")                        \
@@ -83,6 +97,7 @@
 /*
  * Histograms of times: cells that are counted and kept like the counters.  A
  * cell counts what took at most so many ms, and more than the one before.
+ * Waiting for delivery takes longer than a call.
  */
 
 #define NGX_HTTP_REFINE_HISTOGRAM(cell, tail, group)                          \
@@ -103,9 +118,28 @@
     cell(tail##_INF, group, "inf")                                            \
     cell(tail##_SUM, group, "sum")
 
+#define NGX_HTTP_REFINE_HISTOGRAM_LONG(cell, tail, group)                     \
+    cell(tail##_100, group, "100")                                            \
+    cell(tail##_500, group, "500")                                            \
+    cell(tail##_1000, group, "1000")                                          \
+    cell(tail##_2500, group, "2500")                                          \
+    cell(tail##_5000, group, "5000")                                          \
+    cell(tail##_10000, group, "10000")                                        \
+    cell(tail##_30000, group, "30000")                                        \
+    cell(tail##_60000, group, "60000")                                        \
+    cell(tail##_300000, group, "300000")                                      \
+    cell(tail##_900000, group, "900000")                                      \
+    cell(tail##_3600000, group, "3600000")                                    \
+    cell(tail##_21600000, group, "21600000")                                  \
+    cell(tail##_86400000, group, "86400000")                                  \
+    cell(tail##_604800000, group, "604800000")                                \
+    cell(tail##_INF, group, "inf")                                            \
+    cell(tail##_SUM, group, "sum")
+
 #define NGX_HTTP_REFINE_HISTOGRAMS(cell)                                      \
     NGX_HTTP_REFINE_HISTOGRAM(cell, STORE_MS, "store_ms")                     \
-    NGX_HTTP_REFINE_HISTOGRAM(cell, POST_MS, "post_ms")
+    NGX_HTTP_REFINE_HISTOGRAM(cell, POST_MS, "post_ms")                       \
+    NGX_HTTP_REFINE_HISTOGRAM_LONG(cell, LAG_MS, "lag_ms")
 
 
 #define NGX_HTTP_REFINE_COUNTER_ENUM(tail, group, name)                       \
@@ -135,8 +169,8 @@ extern const ngx_http_refine_counter_t
 #define NGX_HTTP_REFINE_HISTOGRAM_BOUNDS  14
 #define NGX_HTTP_REFINE_HISTOGRAM_SUM     15
 
-extern const int64_t
-    ngx_http_refine_histogram_bounds[NGX_HTTP_REFINE_HISTOGRAM_BOUNDS];
+/* of the histogram that begins with this counter */
+const int64_t *ngx_http_refine_histogram_bounds(ngx_uint_t first);
 
 
 #endif /* _NGX_HTTP_REFINE_COUNTER_H_INCLUDED_ */

@@ -492,6 +492,35 @@ ngx_http_refine_event_start(ngx_http_refine_buf_t *b, ngx_str_t *id,
 }
 
 
+/* one of the first members; nothing before it can hold such a text */
+
+int64_t
+ngx_http_refine_event_received(ngx_str_t *line)
+{
+    int64_t   n;
+    u_char   *p, *last;
+
+    static u_char  name[] = "\"receivedAt\":";
+
+    last = line->data + ngx_min(line->len, NGX_HTTP_REFINE_EVENT_HEAD);
+    p = line->len ? ngx_strlcasestrn(line->data, last, name,
+                                     sizeof(name) - 2)
+                  : NULL;
+
+    if (p == NULL) {
+        return 0;
+    }
+
+    n = 0;
+
+    for (p += sizeof(name) - 1; p < last && *p >= '0' && *p <= '9'; p++) {
+        n = n * 10 + (*p - '0');
+    }
+
+    return n;
+}
+
+
 ngx_int_t
 ngx_http_refine_event_finish(ngx_http_refine_buf_t *b,
     ngx_http_refine_event_env_t *env, ngx_str_t *id,

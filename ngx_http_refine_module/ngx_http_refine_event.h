@@ -129,6 +129,9 @@ ngx_int_t ngx_http_refine_event_extra_check(ngx_pool_t *pool, ngx_str_t *text,
 /* the eventId within a line; NGX_DECLINED when the line is not one of ours */
 ngx_int_t ngx_http_refine_event_id(ngx_str_t *line, ngx_str_t *id);
 
+/* receivedAt of a line, Unix ms; 0: it is not one of ours */
+int64_t ngx_http_refine_event_received(ngx_str_t *line);
+
 /* "click" and so on, NGX_DECLINED for an unknown name */
 ngx_int_t ngx_http_refine_event_type(ngx_str_t *name,
     ngx_http_refine_event_type_e *type);

@@ -17,6 +17,9 @@
 /* a click with its context fits without growing */
 #define NGX_HTTP_REFINE_EVENT_LINE      1024
 
+/* receivedAt is within it: 128 bytes of an id and the names before it */
+#define NGX_HTTP_REFINE_EVENT_HEAD      256
+
 /* above what the limits add up to when every byte is escaped */
 #define NGX_HTTP_REFINE_EVENT_MAX_LINE  (4 * 1024 * 1024)
 

@@ -33,6 +33,8 @@ static ngx_int_t ngx_http_refine_flush_conf(ngx_http_refine_flush_t *flush);
 static u_char *ngx_http_refine_flush_body(void *data, u_char *p);
 static void ngx_http_refine_flush_answered(void *data,
     ngx_http_refine_http_answer_t *answer);
+static void ngx_http_refine_flush_count(ngx_http_refine_flush_t *flush,
+    ngx_http_refine_batch_t *batch, ngx_http_refine_http_answer_t *answer);
 static time_t ngx_http_refine_flush_date(
     ngx_http_refine_http_answer_t *answer);
 static ngx_msec_t ngx_http_refine_flush_wait(
@@ -51,6 +53,8 @@ static void ngx_http_refine_flush_log_down(ngx_http_refine_flush_t *flush,
     ngx_http_refine_flush_answer_t *fa);
 static void ngx_http_refine_flush_act(ngx_http_refine_flush_t *flush,
     ngx_http_refine_batch_t *batch, ngx_http_refine_flush_answer_t *fa);
+static void ngx_http_refine_flush_lag(ngx_http_refine_flush_t *flush,
+    ngx_http_refine_batch_t *batch);
 static void ngx_http_refine_flush_failed(ngx_http_refine_batch_t *batch,
     ngx_http_refine_flush_answer_t *fa);
 static void ngx_http_refine_flush_aside(ngx_http_refine_flush_t *flush,
@@ -274,11 +278,7 @@ ngx_http_refine_flush_answered(void *data,
         return;
     }
 
-    if (answer->status) {
-        ngx_http_refine_queue_time(flush->catalog->store,
-                                   NGX_HTTP_REFINE_POST_MS_1,
-                                   ngx_current_msec - batch->posted_at);
-    }
+    ngx_http_refine_flush_count(flush, batch, answer);
 
     ngx_memzero(&fa, sizeof(ngx_http_refine_flush_answer_t));
 
@@ -315,6 +315,21 @@ ngx_http_refine_flush_answered(void *data,
     }
 
     ngx_http_refine_flush_run(flush);
+}
+
+
+static void
+ngx_http_refine_flush_count(ngx_http_refine_flush_t *flush,
+    ngx_http_refine_batch_t *batch, ngx_http_refine_http_answer_t *answer)
+{
+    ngx_http_refine_queue_count(flush->catalog->store,
+                                ngx_http_refine_verdict_counter(answer), 1);
+
+    if (answer->status) {
+        ngx_http_refine_queue_time(flush->catalog->store,
+                                   NGX_HTTP_REFINE_POST_MS_1,
+                                   ngx_current_msec - batch->posted_at);
+    }
 }
 
 
@@ -566,6 +581,7 @@ ngx_http_refine_flush_act(ngx_http_refine_flush_t *flush,
     switch (fa->action) {
 
     case NGX_HTTP_REFINE_ACTION_ACK:
+        ngx_http_refine_flush_lag(flush, batch);
         ngx_http_refine_queue_ack(flush->catalog->store, batch->entries,
                                   batch->n, NULL, NULL);
         ngx_http_refine_batch_free(batch);
@@ -616,6 +632,31 @@ ngx_http_refine_flush_act(ngx_http_refine_flush_t *flush,
 
     default: /* NGX_HTTP_REFINE_ACTION_RETRY */
         break;
+    }
+}
+
+
+/* by the clocks of those who took the event and who has delivered it */
+
+static void
+ngx_http_refine_flush_lag(ngx_http_refine_flush_t *flush,
+    ngx_http_refine_batch_t *batch)
+{
+    int64_t      now, at;
+    ngx_uint_t   i;
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+    now = (int64_t) tp->sec * 1000 + tp->msec;
+
+    for (i = 0; i < batch->n; i++) {
+        at = ngx_http_refine_event_received(&batch->entries[i].line);
+
+        if (at) {
+            ngx_http_refine_queue_time(flush->catalog->store,
+                                       NGX_HTTP_REFINE_LAG_MS_100,
+                                       ngx_max(now - at, 0));
+        }
     }
 }
 

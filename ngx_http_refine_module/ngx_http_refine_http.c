@@ -22,6 +22,7 @@ typedef struct {
     ngx_http_refine_http_post_t      *post;     /* NULL: idle */
     ngx_msec_t                        since;    /* it is idle */
 
+    unsigned                          open:1;   /* was ever connected */
     unsigned                          idle:1;   /* in http->idle */
     unsigned                          kept:1;   /* served a post before */
 } ngx_http_refine_http_conn_t;
@@ -75,12 +76,14 @@ static void ngx_http_refine_http_connected(void *data);
 static void ngx_http_refine_http_received(void *data, u_char *p, size_t len);
 static void ngx_http_refine_http_closed(void *data, const char *reason);
 static void ngx_http_refine_http_lost(ngx_http_refine_http_post_t *post,
-    ngx_uint_t kept, const char *reason);
+    ngx_uint_t kept, ngx_uint_t open, const char *reason);
+static ngx_http_refine_http_failure_e ngx_http_refine_http_failure(
+    ngx_uint_t open, const char *reason);
 static void ngx_http_refine_http_timeout(ngx_event_t *ev);
 
 static void ngx_http_refine_http_answered(ngx_http_refine_http_post_t *post);
 static void ngx_http_refine_http_failed(ngx_http_refine_http_post_t *post,
-    const char *error);
+    ngx_http_refine_http_failure_e failure, const char *error);
 static void ngx_http_refine_http_finish(ngx_http_refine_http_post_t *post,
     ngx_http_refine_http_answer_t *answer);
 static void ngx_http_refine_http_detach(ngx_http_refine_http_post_t *post);
@@ -375,6 +378,8 @@ ngx_http_refine_http_connected(void *data)
 {
     ngx_http_refine_http_conn_t *conn = data;
 
+    conn->open = 1;
+
     ngx_http_refine_peer_read_timeout(conn->peer,
                                       conn->http->target->read_timeout);
 }
@@ -423,7 +428,8 @@ ngx_http_refine_http_received(void *data, u_char *p, size_t len)
         return;
     }
 
-    ngx_http_refine_http_failed(post, post->message.error);
+    ngx_http_refine_http_failed(post, NGX_HTTP_REFINE_HTTP_INVALID,
+                                post->message.error);
 }
 
 
@@ -432,24 +438,25 @@ ngx_http_refine_http_closed(void *data, const char *reason)
 {
     ngx_http_refine_http_conn_t *conn = data;
 
-    ngx_uint_t                    kept;
+    ngx_uint_t                    kept, open;
     ngx_http_refine_http_post_t  *post;
 
     post = conn->post;
     kept = conn->kept;
+    open = conn->open;
 
     ngx_http_refine_http_forget(conn);
 
     if (post) {
         post->conn = NULL;
-        ngx_http_refine_http_lost(post, kept, reason);
+        ngx_http_refine_http_lost(post, kept, open, reason);
     }
 }
 
 
 static void
 ngx_http_refine_http_lost(ngx_http_refine_http_post_t *post, ngx_uint_t kept,
-    const char *reason)
+    ngx_uint_t open, const char *reason)
 {
     ngx_uint_t  ended, untouched;
 
@@ -462,7 +469,8 @@ ngx_http_refine_http_lost(ngx_http_refine_http_post_t *post, ngx_uint_t kept,
             ngx_http_refine_http_answered(post);
 
         } else {
-            ngx_http_refine_http_failed(post, post->message.error);
+            ngx_http_refine_http_failed(post, NGX_HTTP_REFINE_HTTP_CLOSED,
+                                        post->message.error);
         }
 
         return;
@@ -476,20 +484,46 @@ ngx_http_refine_http_lost(ngx_http_refine_http_post_t *post, ngx_uint_t kept,
         post->retried = 1;
 
         if (ngx_http_refine_http_start(post, 1) != NGX_OK) {
-            ngx_http_refine_http_failed(post, "out of memory");
+            ngx_http_refine_http_failed(post, NGX_HTTP_REFINE_HTTP_CONNECTION,
+                                        "out of memory");
         }
 
         return;
     }
 
-    ngx_http_refine_http_failed(post, reason);
+    ngx_http_refine_http_failed(post,
+                                ngx_http_refine_http_failure(open, reason),
+                                reason);
+}
+
+
+/* by peer.h the reasons of all timeouts end so */
+
+static ngx_http_refine_http_failure_e
+ngx_http_refine_http_failure(ngx_uint_t open, const char *reason)
+{
+    size_t  len;
+
+    static const char  late[] = "timed out";
+
+    len = ngx_strlen(reason);
+
+    if (len >= sizeof(late) - 1
+        && ngx_strcmp(reason + len - (sizeof(late) - 1), late) == 0)
+    {
+        return NGX_HTTP_REFINE_HTTP_TIMEOUT;
+    }
+
+    return open ? NGX_HTTP_REFINE_HTTP_CLOSED
+                : NGX_HTTP_REFINE_HTTP_CONNECTION;
 }
 
 
 static void
 ngx_http_refine_http_timeout(ngx_event_t *ev)
 {
-    ngx_http_refine_http_failed(ev->data, "timed out");
+    ngx_http_refine_http_failed(ev->data, NGX_HTTP_REFINE_HTTP_TIMEOUT,
+                                "timed out");
 }
 
 
@@ -503,6 +537,7 @@ ngx_http_refine_http_answered(ngx_http_refine_http_post_t *post)
 
     answer.status = m->status;
     answer.error = NULL;
+    answer.failure = NGX_HTTP_REFINE_HTTP_ANSWERED;
     answer.body = m->body;
     answer.retry_after = m->retry_after;
     answer.date = m->date;
@@ -516,13 +551,14 @@ ngx_http_refine_http_answered(ngx_http_refine_http_post_t *post)
 
 static void
 ngx_http_refine_http_failed(ngx_http_refine_http_post_t *post,
-    const char *error)
+    ngx_http_refine_http_failure_e failure, const char *error)
 {
     ngx_http_refine_http_answer_t  answer;
 
     ngx_memzero(&answer, sizeof(ngx_http_refine_http_answer_t));
 
     answer.error = error;
+    answer.failure = failure;
 
     ngx_http_refine_http_finish(post, &answer);
 }

@@ -22,11 +22,24 @@ typedef struct ngx_http_refine_http_s       ngx_http_refine_http_t;
 typedef struct ngx_http_refine_http_post_s  ngx_http_refine_http_post_t;
 
 
+/* why there is no whole answer */
+
+typedef enum {
+    NGX_HTTP_REFINE_HTTP_ANSWERED = 0,
+    NGX_HTTP_REFINE_HTTP_CONNECTION,    /* none could be made */
+    NGX_HTTP_REFINE_HTTP_TIMEOUT,       /* at any point */
+    NGX_HTTP_REFINE_HTTP_CLOSED,        /* too early */
+    NGX_HTTP_REFINE_HTTP_INVALID        /* it is not HTTP/1.x */
+} ngx_http_refine_http_failure_e;
+
+
 /* of the answer; all of it is valid during the callback only */
 
 typedef struct {
     ngx_uint_t   status;            /* 0: no whole answer, see error */
     const char  *error;             /* constant text, NULL with a status */
+    ngx_http_refine_http_failure_e
+                 failure;
     ngx_str_t    body;              /* at most ..._HTTP_MAX_BODY of it */
     ngx_str_t    retry_after;       /* header values, empty when absent */
     ngx_str_t    date;

@@ -39,7 +39,8 @@ typedef struct {
 
     /*
      * The stream has ended: reason is a constant text such as "connection
-     * refused", "certificate verify failed", "closed by peer" or "timed out".
+     * refused", "certificate verify failed", "closed by peer" or "timed out",
+     * with which the texts of all timeouts end.
      * It is called at most once, and the peer is gone when it is called.
      */
     void  (*closed)(void *data, const char *reason);

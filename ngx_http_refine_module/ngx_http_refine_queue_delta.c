@@ -20,10 +20,13 @@ void
 ngx_http_refine_queue_time(ngx_http_refine_queue_t *queue,
     ngx_http_refine_counter_e first, ngx_msec_t ms)
 {
-    ngx_uint_t  i;
+    ngx_uint_t      i;
+    const int64_t  *bounds;
+
+    bounds = ngx_http_refine_histogram_bounds(first);
 
     for (i = 0; i < NGX_HTTP_REFINE_HISTOGRAM_BOUNDS; i++) {
-        if ((int64_t) ms <= ngx_http_refine_histogram_bounds[i]) {
+        if ((int64_t) ms <= bounds[i]) {
             break;
         }
     }

@@ -13,7 +13,6 @@ static ngx_http_refine_window_t *ngx_http_refine_local_window(
     ngx_http_refine_queue_t *queue);
 static void ngx_http_refine_local_items(ngx_http_refine_queue_t *queue,
     ngx_http_refine_window_t *window);
-static int64_t ngx_http_refine_local_received(ngx_str_t *line);
 static ngx_uint_t ngx_http_refine_local_partial(
     ngx_http_refine_local_t *local, ngx_uint_t *items);
 static void ngx_http_refine_local_pack(ngx_http_refine_local_t *local,
@@ -345,7 +344,7 @@ ngx_http_refine_local_items(ngx_http_refine_queue_t *queue,
             p = ngx_cpymem(p, arg->data, item->line.len);
             arg++;
 
-            item->at = ngx_http_refine_local_received(&item->line);
+            item->at = ngx_http_refine_event_received(&item->line);
 
             if (*item->type == '0' && arg < last) {
                 item->label.data = p;
@@ -357,35 +356,6 @@ ngx_http_refine_local_items(ngx_http_refine_queue_t *queue,
             ngx_queue_insert_tail(&queue->local->fresh, &item->queue);
         }
     }
-}
-
-
-/* one of the first members; nothing before it can hold such a text */
-
-static int64_t
-ngx_http_refine_local_received(ngx_str_t *line)
-{
-    int64_t   n;
-    u_char   *p, *last;
-
-    static u_char  name[] = "\"receivedAt\":";
-
-    last = line->data + line->len;
-    p = line->len ? ngx_strlcasestrn(line->data, last, name,
-                                     sizeof(name) - 2)
-                  : NULL;
-
-    if (p == NULL) {
-        return 0;
-    }
-
-    n = 0;
-
-    for (p += sizeof(name) - 1; p < last && *p >= '0' && *p <= '9'; p++) {
-        n = n * 10 + (*p - '0');
-    }
-
-    return n;
 }
 
 

@@ -16,6 +16,8 @@
 
 static void ngx_http_refine_report_catalog(ngx_http_refine_buf_t *b,
     ngx_http_refine_report_row_t *row);
+static void ngx_http_refine_report_posts(ngx_http_refine_buf_t *b,
+    ngx_http_refine_metrics_t *m);
 static void ngx_http_refine_report_counters(ngx_http_refine_buf_t *b,
     ngx_http_refine_metrics_t *metrics, const char *group);
 static void ngx_http_refine_report_surfaces(ngx_http_refine_buf_t *b,
@@ -113,11 +115,8 @@ ngx_http_refine_report_catalog(ngx_http_refine_buf_t *b,
     ngx_http_refine_report_counters(b, m, "skipped");
     ngx_http_refine_buf_lit(b, "}}");
     ngx_http_refine_report_surfaces(b, &m->surfaces);
-    ngx_http_refine_buf_lit(b, ",\"latency\":{\"store\":");
-    ngx_http_refine_report_histogram(b, m, NGX_HTTP_REFINE_STORE_MS_1);
-    ngx_http_refine_buf_lit(b, ",\"post\":");
-    ngx_http_refine_report_histogram(b, m, NGX_HTTP_REFINE_POST_MS_1);
-    ngx_http_refine_buf_lit(b, "},\"redis\":{\"state\":");
+    ngx_http_refine_report_posts(b, m);
+    ngx_http_refine_buf_lit(b, ",\"redis\":{\"state\":");
     ngx_http_refine_report_text(b, row->redis);
     ngx_http_refine_buf_lit(b, ",\"durable\":");
     ngx_http_refine_report_flag(b, row->durable);
@@ -127,6 +126,22 @@ ngx_http_refine_report_catalog(ngx_http_refine_buf_t *b,
     ngx_http_refine_report_flag(b, m->paused);
     ngx_http_refine_buf_lit(b, ",\"stale\":");
     ngx_http_refine_report_flag(b, m->stale);
+    ngx_http_refine_buf_lit(b, "}");
+}
+
+
+static void
+ngx_http_refine_report_posts(ngx_http_refine_buf_t *b,
+    ngx_http_refine_metrics_t *m)
+{
+    ngx_http_refine_buf_lit(b, ",\"posts\":{");
+    ngx_http_refine_report_counters(b, m, "posts");
+    ngx_http_refine_buf_lit(b, "},\"latency\":{\"store\":");
+    ngx_http_refine_report_histogram(b, m, NGX_HTTP_REFINE_STORE_MS_1);
+    ngx_http_refine_buf_lit(b, ",\"post\":");
+    ngx_http_refine_report_histogram(b, m, NGX_HTTP_REFINE_POST_MS_1);
+    ngx_http_refine_buf_lit(b, ",\"lag\":");
+    ngx_http_refine_report_histogram(b, m, NGX_HTTP_REFINE_LAG_MS_100);
     ngx_http_refine_buf_lit(b, "}");
 }
 
@@ -193,9 +208,11 @@ static void
 ngx_http_refine_report_histogram(ngx_http_refine_buf_t *b,
     ngx_http_refine_metrics_t *metrics, ngx_uint_t first)
 {
-    int64_t     n, *cells;
-    ngx_uint_t  i;
+    int64_t         n, *cells;
+    ngx_uint_t      i;
+    const int64_t  *bounds;
 
+    bounds = ngx_http_refine_histogram_bounds(first);
     cells = &metrics->counters[first];
     n = 0;
 
@@ -209,7 +226,7 @@ ngx_http_refine_report_histogram(ngx_http_refine_buf_t *b,
         }
 
         ngx_http_refine_buf_lit(b, "\"");
-        ngx_http_refine_buf_int(b, ngx_http_refine_histogram_bounds[i]);
+        ngx_http_refine_buf_int(b, bounds[i]);
         ngx_http_refine_buf_lit(b, "\":");
         ngx_http_refine_buf_int(b, n);
     }

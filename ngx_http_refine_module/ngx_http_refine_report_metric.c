@@ -258,9 +258,18 @@ const ngx_http_refine_metric_t  ngx_http_refine_metrics[] = {
       ngx_http_refine_metric_histogram, NGX_HTTP_REFINE_STORE_MS_1,
       NULL, 1, 0 },
 
+    { "refine_posts_total", "counter",
+      "POSTs to Refine, by what came of them.",
+      ngx_http_refine_metric_group, (uintptr_t) "posts", "result", 1, 0 },
+
     { "refine_post_duration_seconds", "histogram",
       "How long Refine took to answer a POST.",
       ngx_http_refine_metric_histogram, NGX_HTTP_REFINE_POST_MS_1,
+      NULL, 1, 0 },
+
+    { "refine_delivery_lag_seconds", "histogram",
+      "How old events were when Refine had taken them.",
+      ngx_http_refine_metric_histogram, NGX_HTTP_REFINE_LAG_MS_100,
       NULL, 1, 0 },
 
     { NULL, NULL, NULL, NULL, 0, NULL, 0, 0 }
@@ -401,8 +410,10 @@ ngx_http_refine_metric_histogram(ngx_http_refine_writer_t *w,
     u_char                     bound[32];
     int64_t                   *cells;
     ngx_uint_t                 i;
+    const int64_t             *bounds;
     ngx_http_refine_sample_t   sample;
 
+    bounds = ngx_http_refine_histogram_bounds(metric->what);
     cells = &row->metrics.counters[metric->what];
 
     ngx_memzero(&sample, sizeof(ngx_http_refine_sample_t));
@@ -420,8 +431,7 @@ ngx_http_refine_metric_histogram(ngx_http_refine_writer_t *w,
         } else {
             sample.values[0].data = bound;
             sample.values[0].len = snprintf((char *) bound, sizeof(bound),
-                                            "%g",
-                                   ngx_http_refine_histogram_bounds[i] / 1e3);
+                                            "%g", bounds[i] / 1e3);
         }
 
         w->write(w, metric, row, &sample);

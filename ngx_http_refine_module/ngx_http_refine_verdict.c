@@ -39,6 +39,64 @@ ngx_http_refine_verdict(ngx_uint_t status)
 }
 
 
+ngx_http_refine_counter_e
+ngx_http_refine_verdict_counter(ngx_http_refine_http_answer_t *answer)
+{
+    switch (answer->failure) {
+
+    case NGX_HTTP_REFINE_HTTP_CONNECTION:
+        return NGX_HTTP_REFINE_POSTS_CONNECTION;
+
+    case NGX_HTTP_REFINE_HTTP_TIMEOUT:
+        return NGX_HTTP_REFINE_POSTS_TIMEOUT;
+
+    case NGX_HTTP_REFINE_HTTP_CLOSED:
+        return NGX_HTTP_REFINE_POSTS_CLOSED;
+
+    case NGX_HTTP_REFINE_HTTP_INVALID:
+        return NGX_HTTP_REFINE_POSTS_INVALID;
+
+    default: /* NGX_HTTP_REFINE_HTTP_ANSWERED */
+        break;
+    }
+
+    switch (ngx_http_refine_verdict(answer->status)) {
+
+    case NGX_HTTP_REFINE_VERDICT_DELIVERED:
+        return NGX_HTTP_REFINE_POSTS_2XX;
+
+    case NGX_HTTP_REFINE_VERDICT_BUSY:
+        return NGX_HTTP_REFINE_POSTS_BUSY;
+
+    case NGX_HTTP_REFINE_VERDICT_REFUSED:
+        return NGX_HTTP_REFINE_POSTS_REFUSED;
+
+    case NGX_HTTP_REFINE_VERDICT_TOO_LARGE:
+        return NGX_HTTP_REFINE_POSTS_TOO_LARGE;
+
+    case NGX_HTTP_REFINE_VERDICT_FAILED:
+        return NGX_HTTP_REFINE_POSTS_5XX;
+
+    default: /* NGX_HTTP_REFINE_VERDICT_WRONG */
+        break;
+    }
+
+    switch (answer->status) {
+
+    case 401:
+    case 403:
+        return NGX_HTTP_REFINE_POSTS_UNAUTHORIZED;
+
+    case 404:
+    case 405:
+        return NGX_HTTP_REFINE_POSTS_NOT_FOUND;
+    }
+
+    return (answer->status < 400) ? NGX_HTTP_REFINE_POSTS_3XX
+                                  : NGX_HTTP_REFINE_POSTS_OTHER_4XX;
+}
+
+
 ngx_http_refine_action_e
 ngx_http_refine_verdict_action(ngx_http_refine_verdict_e verdict,
     ngx_http_refine_situation_t *s)

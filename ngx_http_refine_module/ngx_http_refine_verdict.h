@@ -11,6 +11,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_http_refine_counter.h"
 #include "ngx_http_refine_http.h"
 #include "ngx_http_refine_rate.h"
 
@@ -86,6 +87,10 @@ int64_t ngx_http_refine_verdict_number(ngx_str_t *value);
  */
 void ngx_http_refine_verdict_reason(ngx_http_refine_http_answer_t *answer,
     u_char *buf, ngx_str_t *reason);
+
+/* which of the counters "posts" an answer, or none, belongs to */
+ngx_http_refine_counter_e ngx_http_refine_verdict_counter(
+    ngx_http_refine_http_answer_t *answer);
 
 /* which options to check when a catalog is held by this status */
 const char *ngx_http_refine_verdict_advice(ngx_uint_t status);

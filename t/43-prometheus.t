@@ -55,6 +55,7 @@ sub agree {
     my %group = (rejected => [qw(rejected reason)],
                  dropped => [qw(events_dropped reason)],
                  events => [qw(events_stored type)],
+                 posts => [qw(posts result)],
                  skipped => [qw(serves_skipped reason)]);
     my %m = %$json;
     my $value = sub { Prometheus::value($p, "refine_$_[0]",
@@ -127,7 +128,8 @@ sub agree {
     my $latency = delete $m{latency};
 
     for my $name (sort CORE::keys %$latency) {
-        my $metric = "${name}_duration_seconds";
+        my $metric = $name eq 'lag' ? 'delivery_lag_seconds'
+                                    : "${name}_duration_seconds";
         my $h = $latency->{$name};
 
         is($value->("${metric}_count"), $h->{count}, "$name: count");

@@ -1,14 +1,32 @@
-# Tests for the histograms of refine_status.
+# Tests for the histograms of refine_status, and for its count of POSTs.
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
 use Refine;
+use Delivery;
 use Prometheus;
 use JSON::PP;
 
 our $CLICK = '{"type":"click","serveId":"s1","itemId":"a","position":0}';
 
-sub latency { decode_json(get('/s')->{body})->{catalogs}{shop}{latency} }
+sub status { decode_json(get('/s')->{body})->{catalogs}{ $_[0] // 'shop' } }
+
+sub latency { status()->{latency} }
+
+# an event whose first POST has this result
+
+sub post_with {
+    my ($result, %rule) = @_;
+
+    our $n;
+    my ($ended, $before) = (sent() + dead(), status()->{posts}{$result});
+    mock_set(times => 1, %rule);
+    collect(click(++$n));
+    wait_for(sub { status()->{posts}{$result} == $before + 1 }, $result);
+    wait_for(sub { sent() + dead() > $ended || !control('resume') },
+             "$result: done with");
+    return;
+}
 
 run_tests();
 
@@ -99,3 +117,118 @@ wait_for(sub { (stats()->{'rejected:method'} // 0) == 1 },
 my ($n, $start) = (calls(), Time::HiRes::time());
 wait_for(sub { Time::HiRes::time() > $start + 2.5 }, 'more than two ticks');
 is(calls(), $n, 'none');
+
+
+
+=== TEST 4: POSTs by what came of them
+--- http_extra
+    refine_catalog nowhere {
+        organization_id o; catalog_id n_$TEST_NGINX_CATALOG; api_key k;
+        endpoint http://unix:$TEST_NGINX_SCRATCH/nobody:/events; flush_interval 100ms;
+        queue redis://unix:$TEST_NGINX_REDIS;
+    }
+--- catalog
+    flush_interval 100ms;
+    read_timeout 2s;
+--- config
+    location = /s { refine_status; }
+    location = /p { refine_status prometheus; }
+    location = /n { refine nowhere; refine_collect; }
+    location = /refine/collect { refine_collect; }
+    location = /refine/control { refine_control; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+is_deeply(status()->{posts}, { map { $_ => 0 } qw(2xx 3xx refused unauthorized
+          not_found too_large busy other_4xx 5xx connection timeout closed
+          invalid) }, 'none');
+collect(click(0));
+wait_for(sub { status()->{posts}{'2xx'} == 1 }, '2xx');
+post_with('3xx', status => 302, headers => { Location => '/' });
+post_with('refused', status => 422);
+post_with('refused', status => 400);
+post_with('unauthorized', status => 401);
+post_with('unauthorized', status => 403);
+post_with('not_found', status => 404);
+post_with('too_large', status => 413);
+post_with('busy', status => 408);
+post_with('busy', status => 429);
+post_with('other_4xx', status => 409);
+post_with('5xx', status => 500);
+post_with('5xx', status => 503);
+post_with('timeout', hang => JSON::PP::true);
+post_with('closed', raw => 'HTTP/1.1 2');
+post_with('closed', raw => "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n{}");
+post_with('invalid', raw => "nonsense\r\n\r\n");
+wait_for(sub { my $s = status(); !$s->{queued} && !$s->{retrying} }, 'all done');
+my $posts = status()->{posts};
+my $all = 0;
+$all += $_ for values %$posts;
+is($all, scalar(() = mock()), 'each POST is counted, and once');
+is($posts->{connection}, 0);
+my $p = Prometheus::parse(get('/p')->{body});
+is_deeply(Prometheus::values_by($p, 'refine_posts_total', 'result',
+                                catalog => 'shop'), $posts, 'for Prometheus');
+is(stats()->{'posts:not_found'}, 1, 'kept in Redis');
+post('/n', $CLICK);
+wait_for(sub { status('nowhere')->{posts}{connection} }, 'nobody to connect to');
+
+
+
+=== TEST 5: how old events are when they are delivered
+--- catalog
+    flush_interval 1h;
+    batch_size 10000;
+--- config
+    location = /s { refine_status; }
+    location = /p { refine_status prometheus; }
+    location = /refine/collect { refine_collect; }
+    location = /refine/control { refine_control; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+mock_set(status => 200);
+collect(map { click($_) } 1 .. 3);
+redis('XADD', 'refine:{' . catalog() . '}:events', '*', 'e', line(4));
+redis('XADD', 'refine:{' . catalog() . '}:events', '*', 'e',
+      line(5, receivedAt => undef));
+my $start = Time::HiRes::time();
+wait_for(sub { Time::HiRes::time() > $start + 1.2 }, 'more than a second');
+is(latency()->{lag}{count}, 0, 'not yet');
+flush_now();
+my $l;
+wait_for(sub { $l = latency()->{lag}; $l->{count} == 4 }, 'those that say when');
+is($l->{bucketsMs}{1000}, 0);
+is($l->{bucketsMs}{3600000}, 3, 'within an hour');
+is($l->{bucketsMs}{604800000}, 3, 'one is older than a week');
+cmp_ok($l->{sumMs}, '>', 604800000);
+is(stats()->{'lag_ms:inf'}, 1, 'kept in Redis');
+my $p = Prometheus::parse(get('/p')->{body});
+is(Prometheus::value($p, 'refine_delivery_lag_seconds_bucket',
+                     catalog => 'shop', le => 3600), 3);
+is(Prometheus::value($p, 'refine_delivery_lag_seconds_count',
+                     catalog => 'shop'), 4);
+
+
+
+=== TEST 6: both without Redis
+--- no_queue
+--- catalog
+    flush_interval 100ms;
+    spool $TEST_NGINX_SCRATCH/spool 16m;
+--- config
+    location = /s { refine_status; }
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+collect(click(1), click(2));
+wait_for(sub { my $s = status();
+               $s->{latency}{lag}{count} == 2 && $s->{posts}{'2xx'} == 1 },
+         'counted');

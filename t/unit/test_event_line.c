@@ -5,6 +5,61 @@
  */
 
 #include "event_cases.h"
+#include <stdio.h>
+
+
+static void
+test_received(void **state)
+{
+    ngx_uint_t  i;
+
+    static struct {
+        ngx_str_t  line;
+        int64_t    at;
+    } cases[] = {
+        { ngx_string(""), 0 },
+        { ngx_string("{}"), 0 },
+        { ngx_string("{\"eventId\":\"e\",\"receivedAt\":17"), 17 },
+        { ngx_string("{\"eventId\":\"e\",\"receivedAt\":"), 0 },
+        { ngx_string("{\"eventId\":\"e\",\"receivedAt\":1700000000000}"),
+          1700000000000 },
+        { ngx_string("{\"receivedAt\":\"1700000000000\"}"), 0 },
+        { ngx_string("{\"receivedAt\":-5}"), 0 }
+    };
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_true(ngx_http_refine_event_received(&cases[i].line)
+                    == cases[i].at);
+    }
+}
+
+
+static void
+test_received_id(void **state)
+{
+    char       id[256], line[512];
+    ngx_str_t  text;
+
+    /* the longest id that there may be */
+
+    memset(id, 'x', sizeof(id));
+    id[128] = '\0';
+
+    text.data = (u_char *) line;
+    text.len = sprintf(line, "{\"eventId\":\"%s\",\"type\":\"items_served\","
+                       "\"timestamp\":1700000000000,"
+                       "\"receivedAt\":1700000000001,\"a\":1}", id);
+
+    assert_true(ngx_http_refine_event_received(&text) == 1700000000001);
+
+    /* not searched for in all of a line that is somebody else's */
+
+    memset(line, ' ', sizeof(line));
+    text.len = 500;
+    memcpy(line + 300, "\"receivedAt\":5", 14);
+
+    assert_int_equal(ngx_http_refine_event_received(&text), 0);
+}
 
 
 static void
@@ -362,6 +417,8 @@ int
 main(void)
 {
     const struct CMUnitTest  tests[] = {
+        test(test_received),
+        test(test_received_id),
         test(test_line),
         test(test_timestamp),
         test(test_url),

@@ -310,6 +310,49 @@ test_advice(void **state)
 }
 
 
+static void
+test_counter(void **state)
+{
+    ngx_uint_t  i;
+
+    static struct {
+        ngx_uint_t                      status;
+        ngx_http_refine_http_failure_e  failure;
+        const char                     *name;
+    } cases[] = {
+        { 200, 0, "2xx" }, { 204, 0, "2xx" }, { 299, 0, "2xx" },
+        { 300, 0, "3xx" }, { 308, 0, "3xx" }, { 399, 0, "3xx" },
+        { 400, 0, "refused" }, { 422, 0, "refused" },
+        { 401, 0, "unauthorized" }, { 403, 0, "unauthorized" },
+        { 404, 0, "not_found" }, { 405, 0, "not_found" },
+        { 413, 0, "too_large" },
+        { 408, 0, "busy" }, { 425, 0, "busy" }, { 429, 0, "busy" },
+        { 402, 0, "other_4xx" }, { 409, 0, "other_4xx" },
+        { 499, 0, "other_4xx" },
+        { 500, 0, "5xx" }, { 599, 0, "5xx" },
+        { 0, NGX_HTTP_REFINE_HTTP_CONNECTION, "connection" },
+        { 0, NGX_HTTP_REFINE_HTTP_TIMEOUT, "timeout" },
+        { 0, NGX_HTTP_REFINE_HTTP_CLOSED, "closed" },
+        { 0, NGX_HTTP_REFINE_HTTP_INVALID, "invalid" }
+    };
+
+    ngx_http_refine_http_answer_t     answer;
+    const ngx_http_refine_counter_t  *counter;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        memset(&answer, 0, sizeof(answer));
+        answer.status = cases[i].status;
+        answer.failure = cases[i].failure;
+
+        counter = &ngx_http_refine_counters[
+                                     ngx_http_refine_verdict_counter(&answer)];
+
+        assert_string_equal(counter->group.data, "posts");
+        assert_string_equal(counter->name.data, cases[i].name);
+    }
+}
+
+
 int
 main(void)
 {
@@ -319,7 +362,8 @@ main(void)
         cmocka_unit_test(test_wait),
         cmocka_unit_test(test_number),
         cmocka_unit_test(test_reason),
-        cmocka_unit_test(test_advice)
+        cmocka_unit_test(test_advice),
+        cmocka_unit_test(test_counter)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
