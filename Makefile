@@ -37,8 +37,12 @@ FUZZ ?= $(fuzzers)
 TESTS ?= t
 prove = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(TESTS)
 
+# what runs in Chromium
+BROWSER ?= t/browser/browser.py
+browsers = NGX=$(NGX) OBJS=$(OBJS) prove --exec python3 $(BROWSER)
+
 .PHONY: all help deps build demo test unit fuzz check asan build_asan valgrind \
-        clang smoke chaos bench soak install deb clean
+        clang smoke browser chaos bench soak install deb clean
 
 all: build
 
@@ -54,6 +58,7 @@ help:
 	@echo 'make check       levels, style, docs'
 	@echo 'make clang       build with clang'
 	@echo 'make asan        the .t files under ASan and UBSan'
+	@echo 'make browser     the tests of t/browser, in Chromium'
 	@echo 'make chaos       break everything around it for CHAOS_SECONDS=60'
 	@echo '                 (CHAOS_SEED= to repeat a run, CHAOS_ASAN=1 under ASan)'
 	@echo 'make valgrind    the .t files with nginx under valgrind (an hour)'
@@ -109,6 +114,7 @@ test:
 	@$(MAKE) -s build clang check unit asan
 	@$(MAKE) -s fuzz FUZZ_SECONDS=1
 	$(prove)
+	$(browsers)
 	NGX=$(NGX) OBJS=$(OBJS) t/chaos/chaos.py
 
 unit: $(units)
@@ -176,6 +182,11 @@ asan: build_asan
 	ASAN_OPTIONS=detect_leaks=0:detect_odr_violation=0 \
 	TEST_NGINX_LOAD_MODULES=$$PWD/$(OBJS)/asan/ngx_http_refine_module.so \
 	    $(prove)
+
+browser:
+	@t/lib/deps.sh browser
+	@$(MAKE) -s build
+	$(browsers)
 
 chaos:
 	@t/lib/deps.sh demo

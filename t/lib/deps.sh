@@ -1,8 +1,8 @@
 #!/bin/sh
 #
 # Installs what is missing from the distribution's packages.
-# usage: deps.sh build|demo|test|fuzz|deb|valgrind|smoke|bench, or smoke-root
-# in the root of "make smoke"
+# usage: deps.sh build|demo|test|browser|fuzz|deb|valgrind|smoke|bench, or
+# smoke-root in the root of "make smoke"
 
 set -eu
 
@@ -15,7 +15,8 @@ suite="$demo perl libtest-base-perl libtest-longstring-perl
       libnginx-mod-http-lua libnginx-mod-http-js libnginx-mod-http-subs-filter
       libnginx-mod-http-headers-more-filter libnginx-mod-http-brotli-filter"
 deb="$build dpkg-dev debhelper"
-test="$suite clang libclang-rt-dev libcmocka-dev"
+browser="$demo chromium chromium-driver perl"
+test="$suite clang libclang-rt-dev libcmocka-dev chromium chromium-driver"
 valgrind="$suite valgrind"
 smoke="debootstrap"
 smoke_root="$suite valkey-server"
@@ -25,13 +26,15 @@ case "${1:-build}" in
     build) wanted=$build ;;
     demo)  wanted=$demo ;;
     test)  wanted=$test ;;
+    browser)    wanted=$browser ;;
     fuzz)  wanted=$fuzz ;;
     deb)   wanted=$deb ;;
     bench) wanted=$bench ;;
     smoke) wanted=$smoke ;;
     valgrind)   wanted=$valgrind ;;
     smoke-root) wanted=$smoke_root ;;
-    *)     echo "usage: $0 build|demo|test|fuzz|deb|valgrind|smoke|bench" >&2
+    *)     echo "usage: $0 build|demo|test|browser|fuzz|deb|valgrind|smoke|bench" \
+                >&2
            exit 2 ;;
 esac
 
