@@ -10,7 +10,7 @@
  *     duplicate     all that is valid had been stored before
  *     dropped       all that is valid was dropped on purpose
  *     rejected      nothing was acceptable
- *     full          max_queue_size is reached
+ *     full          max_queue_size or max_queue_bytes is reached
  *     unavailable   Redis is away, too slow, or refused
  *     aborted       the body did not arrive, or was too large on the way
  */

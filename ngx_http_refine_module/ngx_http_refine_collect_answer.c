@@ -135,15 +135,29 @@ ngx_int_t
 ngx_http_refine_collect_fail(ngx_http_refine_collect_t *collect,
     ngx_http_refine_stored_e rc)
 {
-    ngx_str_t   seconds;
-    ngx_uint_t  full;
+    ngx_str_t                  seconds;
+    ngx_uint_t                 full;
+    ngx_http_refine_counter_e  reason;
 
-    full = (rc == NGX_HTTP_REFINE_FULL);
+    full = 1;
+
+    switch (rc) {
+
+    case NGX_HTTP_REFINE_FULL:
+        reason = NGX_HTTP_REFINE_REJECTED_FULL;
+        break;
+
+    case NGX_HTTP_REFINE_FULL_BYTES:
+        reason = NGX_HTTP_REFINE_REJECTED_BYTES;
+        break;
+
+    default: /* NGX_HTTP_REFINE_UNAVAILABLE */
+        reason = NGX_HTTP_REFINE_REJECTED_UNAVAILABLE;
+        full = 0;
+    }
 
     if (collect->catalog->store) {
-        ngx_http_refine_queue_count(collect->catalog->store,
-                                    full ? NGX_HTTP_REFINE_REJECTED_FULL
-                                       : NGX_HTTP_REFINE_REJECTED_UNAVAILABLE,
+        ngx_http_refine_queue_count(collect->catalog->store, reason,
                                     collect->beacon.nevents);
     }
 

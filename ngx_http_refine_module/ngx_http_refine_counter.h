@@ -45,6 +45,7 @@
     row(REJECTED_INVALID,      "rejected", "invalid")                         \
     row(REJECTED_DUPLICATE,    "rejected", "duplicate_field")                 \
     row(REJECTED_FULL,         "rejected", "queue_full")                      \
+    row(REJECTED_BYTES,        "rejected", "queue_bytes")                     \
     row(REJECTED_UNAVAILABLE,  "rejected", "unavailable")                     \
     row(REJECTED_ABORTED,      "rejected", "aborted")                         \
                                                                               \
@@ -91,6 +92,7 @@
     row(SKIPPED_DISABLED,      "skipped",  "disabled")                        \
     row(SKIPPED_SERVE_BUFFER,  "skipped",  "serve_buffer")                    \
     row(SKIPPED_QUEUE_FULL,    "skipped",  "queue_full")                      \
+    row(SKIPPED_QUEUE_BYTES,   "skipped",  "queue_bytes")                     \
     row(SKIPPED_INTERNAL,      "skipped",  "internal")
 
 

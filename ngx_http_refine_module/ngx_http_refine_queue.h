@@ -48,7 +48,8 @@ typedef struct {
 typedef enum {
     NGX_HTTP_REFINE_STORED = 0,
     NGX_HTTP_REFINE_SPOOLED,          /* on the disk: accepted later */
-    NGX_HTTP_REFINE_FULL,             /* by a limit: nothing was stored */
+    NGX_HTTP_REFINE_FULL,             /* by max_queue_size: nothing stored */
+    NGX_HTTP_REFINE_FULL_BYTES,       /* the same by max_queue_bytes */
     NGX_HTTP_REFINE_UNAVAILABLE       /* it may or may not have been stored */
 } ngx_http_refine_stored_e;
 

@@ -141,11 +141,12 @@ ngx_http_refine_local_post(ngx_http_refine_queue_t *queue)
 static void
 ngx_http_refine_local_run_handler(ngx_event_t *ev)
 {
-    ngx_queue_t              *q;
-    ngx_connection_t         *c;
-    ngx_http_refine_local_t  *local;
-    ngx_http_refine_later_t   later;
-    ngx_http_refine_queue_t  *queue;
+    ngx_queue_t               *q;
+    ngx_connection_t          *c;
+    ngx_http_refine_local_t   *local;
+    ngx_http_refine_later_t    later;
+    ngx_http_refine_queue_t   *queue;
+    ngx_http_refine_ticket_t  *ticket;
 
     c = ev->data;
     queue = c->data;
@@ -165,9 +166,12 @@ ngx_http_refine_local_run_handler(ngx_event_t *ev)
         q = ngx_queue_head(&local->refused);
         ngx_queue_remove(q);
 
-        ngx_http_refine_ticket_settle(queue,
-                            ngx_queue_data(q, ngx_http_refine_ticket_t, queue),
-                            NGX_HTTP_REFINE_FULL);
+        ticket = ngx_queue_data(q, ngx_http_refine_ticket_t, queue);
+
+        ngx_http_refine_ticket_settle(queue, ticket,
+                                      ticket->large
+                                      ? NGX_HTTP_REFINE_FULL_BYTES
+                                      : NGX_HTTP_REFINE_FULL);
     }
 
     ngx_http_refine_local_expire_run(queue);
@@ -396,6 +400,8 @@ ngx_http_refine_local_full(ngx_http_refine_queue_t *queue,
     if (!full && !large) {
         return 0;
     }
+
+    ticket->large = !full;
 
     ngx_queue_insert_tail(&queue->local->refused, &ticket->queue);
     ngx_http_refine_local_post(queue);

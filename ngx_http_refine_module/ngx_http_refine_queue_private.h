@@ -93,6 +93,7 @@ struct ngx_http_refine_ticket_s {
     ngx_msec_t                        at;         /* when it was pushed */
     unsigned                          kept:1;
     unsigned                          drained:1;  /* from the spool */
+    unsigned                          large:1;    /* refused by its bytes */
     ngx_uint_t                        n;          /* events */
     ngx_uint_t                        nargs;
     ngx_str_t                         args[1];    /* as the script has them */

@@ -507,7 +507,9 @@ ngx_http_refine_queue_stored_handler(ngx_http_refine_call_t *call,
 
         if (valid) {
             code = reply->element[0]->str[i];
-            rc = (code == '1') ? NGX_HTTP_REFINE_STORED : NGX_HTTP_REFINE_FULL;
+            rc = (code == '1') ? NGX_HTTP_REFINE_STORED
+                 : (code == '0') ? NGX_HTTP_REFINE_FULL
+                                 : NGX_HTTP_REFINE_FULL_BYTES;
 
             stored += (code == '1');
             refused[0] += (code == '0');
@@ -635,12 +637,18 @@ ngx_http_refine_ticket_settle(ngx_http_refine_queue_t *queue,
         if (rc == NGX_HTTP_REFINE_FULL) {
             ngx_http_refine_queue_count(queue,
                                         NGX_HTTP_REFINE_SKIPPED_QUEUE_FULL, 1);
+
+        } else if (rc == NGX_HTTP_REFINE_FULL_BYTES) {
+            ngx_http_refine_queue_count(queue,
+                                       NGX_HTTP_REFINE_SKIPPED_QUEUE_BYTES, 1);
         }
 
     } else {
         queue->waiting_size -= ticket->size;
 
-        if (rc == NGX_HTTP_REFINE_STORED || rc == NGX_HTTP_REFINE_FULL) {
+        if (rc == NGX_HTTP_REFINE_STORED || rc == NGX_HTTP_REFINE_FULL
+            || rc == NGX_HTTP_REFINE_FULL_BYTES)
+        {
             ngx_http_refine_queue_time(queue, NGX_HTTP_REFINE_STORE_MS_1,
                                        ngx_current_msec - ticket->at);
         }

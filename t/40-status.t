@@ -49,7 +49,7 @@ my $zero = sub { +{ map { $_ => 0 } @_ } };
 is_deeply($m->{rejected}, $zero->(qw(method origin untrusted encoding not_gzip
     too_large
     too_many not_json not_event type missing invalid duplicate_field queue_full
-    unavailable aborted)));
+    queue_bytes unavailable aborted)));
 is_deeply($m->{dropped}, $zero->(qw(disabled consent)));
 is_deeply($m->{events}, $zero->(qw(items_served click view add_to_cart
                                    purchase)));

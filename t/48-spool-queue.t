@@ -277,7 +277,26 @@ is(lawful(shop())->{accepted}, 6);
 
 
 
-=== TEST 9: a reload with one worker, then quit in mid-delivery and a start
+=== TEST 9: max_queue_bytes
+--- no_queue
+--- catalog
+    flush_interval 1h;
+    batch_size 10000;
+    max_queue_bytes 64k;
+    spool $TEST_NGINX_SCRATCH/spool 16m;
+--- config
+--- check
+collect(map { click($_, metadata => { a => 'x' x 3000 }) } 1 .. 17);
+my $r = post('/refine/collect', encode_json([
+             map { click($_, metadata => { a => 'x' x 3000 }) } 20 .. 24 ]));
+is($r->{status}, 503);
+like($r->{body}, qr/the queue is full/);
+wait_for(sub { shop()->{rejected}{queue_bytes} == 5 }, "counted");
+is(lawful(shop())->{rejected}{queue_full}, 0, 'not under the other limit');
+
+
+
+=== TEST 10: a reload with one worker, then quit in mid-delivery and a start
 --- no_queue
 --- catalog
     flush_interval 100ms;
@@ -297,7 +316,7 @@ delivered_once(ids(1 .. 50));
 
 
 
-=== TEST 10: a queue in Redis is added: it takes what the spool holds
+=== TEST 11: a queue in Redis is added: it takes what the spool holds
 --- no_queue
 --- catalog
     flush_interval 1h;
@@ -323,7 +342,7 @@ is(scalar unique(delivered()), 21);
 
 
 
-=== TEST 11: what is older than retry_window
+=== TEST 12: what is older than retry_window
 --- no_queue
 --- catalog
     flush_interval 100ms;
@@ -341,7 +360,7 @@ lawful(shop());
 
 
 
-=== TEST 12: an event that gets 500 does not keep the others
+=== TEST 13: an event that gets 500 does not keep the others
 --- no_queue
 --- catalog
     flush_interval 100ms;

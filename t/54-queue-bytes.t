@@ -61,7 +61,8 @@ is(scalar(log_lines(qr/\[error\] .* is full: $size of max_queue_bytes 102400, /)
 is(scalar(log_lines(qr/max_queue_size/)), 0, 'it is not the other limit');
 my $r = post('/refine/collect', encode_json(wide(90, 2000)));
 like($r->{headers}{'retry-after'}, qr/^[1-5]$/);
-wait_for(sub { (status()->{rejected}{queue_full} || 0) == 12 }, 'counted');
+wait_for(sub { (status()->{rejected}{queue_bytes} || 0) == 12 }, 'counted');
+is(status()->{rejected}{queue_full}, 0, 'not under the other limit');
 is(control('resume')->{status}, 200);
 wait_for(sub { flush_now(); !events() }, 'delivered');
 is(store(wide(91, 2000)), 204, 'room again');
@@ -86,7 +87,7 @@ is(store(wide(1, 60_000 / 20), map { wide($_, 3000) } 2 .. 18), 204);
 is(store(map { wide($_, 3000) } 20 .. 25), 503, 'too large for the rest');
 is(scalar(log_lines(qr/is full/)), 0, 'which does not make it full');
 is(store(wide(30, 2000)), 204, 'a small one fits');
-wait_for(sub { (status()->{rejected}{queue_full} || 0) == 6 }, 'counted');
+wait_for(sub { (status()->{rejected}{queue_bytes} || 0) == 6 }, 'counted');
 
 
 
@@ -140,7 +141,7 @@ keep();
 is(store(map { wide($_, 3000) } 1 .. 20), 204);
 for (1 .. 40) { last if store(wide(100 + $_, 500)) == 503 }
 get('/t?q=' . 'x' x 500) for 1 .. 3;
-wait_for(sub { (status()->{serves}{skipped}{queue_full} || 0) == 3 },
+wait_for(sub { (status()->{serves}{skipped}{queue_bytes} || 0) == 3 },
          'counted');
 
 

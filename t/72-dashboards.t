@@ -109,8 +109,9 @@ my $state = sub {
         Prometheus::value($p, 'refine_delivery_state', catalog => 'shop',
                           state => $want)
         && $p->{metrics}{refine_served_total}
-        && ($want eq 'up'
-            || $p->{metrics}{refine_delivery_retry_timestamp_seconds})
+        && $p->{metrics}{$want eq 'up'
+                         ? 'refine_rate_limit_requests'
+                         : 'refine_delivery_retry_timestamp_seconds'}
     }, $want) && learn();
 };
 post('/c', $CLICK);
