@@ -70,8 +70,7 @@ sub peer_set {
     my (%rules) = @_;
 
     ref $rules{$_} eq 'ARRAY' or $rules{$_} = [$rules{$_}] for keys %rules;
-    command('PEER', 'SET', '{}');
-    command('PEER', 'SET', JSON::PP->new->ascii->encode(\%rules)) if %rules;
+    command('PEER', 'SET', JSON::PP->new->ascii->encode(\%rules));
     return;
 }
 

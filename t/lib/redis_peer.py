@@ -112,10 +112,8 @@ def answer(connection, args):
 def control(args):
     with LOCK:
         if args[1] == b"SET":
-            told = json.loads(args[2])
-            if not told:
-                RULES.clear()
-            RULES.update(told)
+            RULES.clear()
+            RULES.update(json.loads(args[2]))
         elif args[1] == b"SEEN":
             return bulk(json.dumps(SEEN))
         elif args[1] == b"FORGET":
