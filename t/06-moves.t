@@ -11,10 +11,11 @@ use Delivery;
 our (undef, $dns) = another_mock('names', '127.0.0.1:0', 'dns:127.0.0.1:0');
 our ($names) = map { /:(\d+)$/ ? $1 : () }
                grep { !/^dns/ } main::lines(scratch() . '/names.log');
-our $port = do {
+our $port;
+while (!$port || $port == http_port() || $port == $names) {
     my $s = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Listen => 1);
-    $s->sockport;
-};
+    $port = $s->sockport;
+}
 $ENV{TEST_NGINX_DNS} = $dns;
 $ENV{TEST_NGINX_PORT} = $port;
 
