@@ -20,8 +20,8 @@ sanitize := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 # what the C tests are linked with: the units that know no request and no socket
 pure := buf address inflate skip json json_check html html_tree html_raw \
         html_decode html_entity id cookie origin counter set \
-        accept path path_match capture event event_field event_purchase \
-        event_serve event_trusted event_value message verdict circuit rate \
+        accept path path_match capture items event event_field event_purchase \
+        event_serve event_trusted event_value message page verdict circuit rate \
         surface spool spool_dir spool_read spool_record ledger
 pure_o = $(pure:%=$(OBJS)/unit/ngx_http_refine_%.o) $(OBJS)/unit/ngx_stub.o
 units := $(patsubst t/unit/%.c,$(OBJS)/unit/%,$(wildcard t/unit/test_*.c))
@@ -115,7 +115,6 @@ test:
 	@$(MAKE) -s fuzz FUZZ_SECONDS=1
 	$(prove)
 	$(browsers)
-	t/chaos/test_oracle.py
 	NGX=$(NGX) OBJS=$(OBJS) t/chaos/chaos.py
 
 unit: $(units)
@@ -196,7 +195,6 @@ ifeq ($(CHAOS_ASAN),1)
 else
 	@$(MAKE) -s build
 endif
-	t/chaos/test_oracle.py
 	NGX=$(NGX) OBJS=$(OBJS) t/chaos/chaos.py
 
 # everything takes longer there, and may: REFINE_PATIENCE times

@@ -407,3 +407,36 @@ ngx_http_refine_buf_point(u_char *text, size_t len)
 
     return dst - text;
 }
+
+
+ngx_uint_t
+ngx_http_refine_buf_is_text(const u_char *p, size_t len)
+{
+    size_t         n;
+    const u_char  *last;
+
+    last = p + len;
+
+    while (p < last) {
+
+        if (*p < 0x80) {
+
+            if (*p == '\0') {
+                return 0;
+            }
+
+            p++;
+            continue;
+        }
+
+        n = ngx_http_refine_buf_utf8(p, last - p);
+
+        if (n == 0) {
+            return 0;
+        }
+
+        p += n;
+    }
+
+    return 1;
+}

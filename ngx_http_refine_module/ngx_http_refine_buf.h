@@ -67,6 +67,9 @@ void ngx_http_refine_buf_json(ngx_http_refine_buf_t *b, const u_char *p,
 /* the length of the UTF-8 sequence of two to four bytes at p; 0: none is */
 size_t ngx_http_refine_buf_utf8(const u_char *p, size_t len);
 
+/* whether it is UTF-8, and without a NUL */
+ngx_uint_t ngx_http_refine_buf_is_text(const u_char *p, size_t len);
+
 
 #define ngx_http_refine_buf_lit(b, s)                                         \
     ngx_http_refine_buf_append(b, s, sizeof(s) - 1)

@@ -16,6 +16,7 @@ ngx_http_refine_conf_create_main(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     rmcf->serves = 0;
+     *     rmcf->injects = 0;
      *     rmcf->collects = 0;
      */
 
@@ -51,30 +52,9 @@ ngx_http_refine_conf_create_loc(ngx_conf_t *cf)
 
     rlcf->catalog = NGX_CONF_UNSET_PTR;
     rlcf->serve = NGX_CONF_UNSET_PTR;
+    rlcf->inject = NGX_CONF_UNSET_PTR;
 
     return rlcf;
-}
-
-
-void *
-ngx_http_refine_conf_create_srv(ngx_conf_t *cf)
-{
-    /* zeros: no location known yet */
-
-    return ngx_pcalloc(cf->pool, sizeof(ngx_http_refine_srv_conf_t));
-}
-
-
-void
-ngx_http_refine_conf_exact(ngx_conf_t *cf, ngx_str_t *uri)
-{
-    ngx_http_core_loc_conf_t  *clcf;
-
-    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
-
-    if (clcf->exact_match && uri->len == 0) {
-        *uri = clcf->name;
-    }
 }
 
 
@@ -103,8 +83,13 @@ ngx_http_refine_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
         rmcf->collects = 1;
     }
 
+    if (clcf->name.len && conf->inject != NGX_CONF_UNSET_PTR && conf->inject) {
+        directive = "refine_inject";
+    }
+
     ngx_conf_merge_ptr_value(conf->catalog, prev->catalog, NULL);
     ngx_conf_merge_ptr_value(conf->serve, prev->serve, NULL);
+    ngx_conf_merge_ptr_value(conf->inject, prev->inject, NULL);
 
     if (clcf->noname) {
 
@@ -117,7 +102,7 @@ ngx_http_refine_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
     }
 
     if (conf->catalog) {
-        return NGX_CONF_OK;
+        return ngx_http_refine_conf_inject_complete(cf, conf);
     }
 
     if (directive) {

@@ -30,8 +30,6 @@ static ngx_int_t ngx_http_refine_conf_duplicate(
     ngx_http_refine_conf_serve_t *ctx, ngx_str_t *param);
 static ngx_int_t ngx_http_refine_conf_options(
     ngx_http_refine_conf_serve_t *ctx);
-static ngx_int_t ngx_http_refine_conf_condition(
-    ngx_http_refine_conf_serve_t *ctx);
 
 
 static const ngx_http_refine_preset_t  ngx_http_refine_conf_presets[] = {
@@ -417,42 +415,47 @@ ngx_http_refine_conf_options(ngx_http_refine_conf_serve_t *ctx)
 
     serve->max_length = size;
 
-    return ctx->condition.data ? ngx_http_refine_conf_condition(ctx) : NGX_OK;
+    if (ctx->condition.data == NULL) {
+        return NGX_OK;
+    }
+
+    serve->condition = ngx_http_refine_conf_if(ctx->cf, "refine_serve",
+                                               &ctx->condition);
+
+    return serve->condition ? NGX_OK : NGX_ERROR;
 }
 
 
-static ngx_int_t
-ngx_http_refine_conf_condition(ngx_http_refine_conf_serve_t *ctx)
+ngx_http_complex_value_t *
+ngx_http_refine_conf_if(ngx_conf_t *cf, const char *directive, ngx_str_t *text)
 {
     ngx_http_complex_value_t          *cv;
     ngx_http_compile_complex_value_t   ccv;
 
-    cv = ngx_palloc(ctx->cf->pool, sizeof(ngx_http_complex_value_t));
+    cv = ngx_palloc(cf->pool, sizeof(ngx_http_complex_value_t));
     if (cv == NULL) {
-        return NGX_ERROR;
+        return NULL;
     }
 
     ngx_memzero(&ccv, sizeof(ngx_http_compile_complex_value_t));
 
-    ccv.cf = ctx->cf;
-    ccv.value = &ctx->condition;
+    ccv.cf = cf;
+    ccv.value = text;
     ccv.complex_value = cv;
 
-    if (ctx->condition.len && ngx_http_compile_complex_value(&ccv) != NGX_OK) {
-        return NGX_ERROR;
+    if (text->len && ngx_http_compile_complex_value(&ccv) != NGX_OK) {
+        return NULL;
     }
 
     /* what does not vary is more likely a forgotten $ than a wish */
 
-    if (ctx->condition.len == 0 || cv->lengths == NULL) {
-        ngx_conf_log_error(NGX_LOG_EMERG, ctx->cf, 0,
+    if (text->len == 0 || cv->lengths == NULL) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid value \"%V\" of \"if=\" in "
-                           "\"refine_serve\", allowed: text with a variable; "
-                           "empty or \"0\" is false", &ctx->condition);
-        return NGX_ERROR;
+                           "\"%s\", allowed: text with a variable; "
+                           "empty or \"0\" is false", text, directive);
+        return NULL;
     }
 
-    ctx->serve->condition = cv;
-
-    return NGX_OK;
+    return cv;
 }

@@ -93,7 +93,13 @@
     row(SKIPPED_SERVE_BUFFER,  "skipped",  "serve_buffer")                    \
     row(SKIPPED_QUEUE_FULL,    "skipped",  "queue_full")                      \
     row(SKIPPED_QUEUE_BYTES,   "skipped",  "queue_bytes")                     \
-    row(SKIPPED_INTERNAL,      "skipped",  "internal")
+    row(SKIPPED_INTERNAL,      "skipped",  "internal")                        \
+                                                                              \
+    row(PAGES_INJECTED,        "pages",    "injected")                        \
+    row(PAGES_CONDITION,       "pages",    "condition")                       \
+    row(PAGES_NO_TRANSFORM,    "pages",    "no_transform")                    \
+    row(PAGES_ENCODING,        "pages",    "encoding")                        \
+    row(PAGES_NOT_GZIP,        "pages",    "not_gzip")
 
 
 /*

@@ -4,6 +4,7 @@
 #include <ngx_http.h>
 #include <zlib.h>
 #include "ngx_http_refine_answer.h"
+#include "ngx_http_refine_embedded.h"
 #include "ngx_http_refine_file.h"
 #include "ngx_http_refine_identity.h"
 
@@ -39,11 +40,7 @@ ngx_http_refine_file(ngx_conf_t *cf, const char *name)
     ngx_http_refine_file_t      *file;
     ngx_http_refine_embedded_t  *embedded;
 
-    embedded = ngx_http_refine_embedded;
-
-    while (ngx_strcmp(embedded->name.data, name) != 0) {
-        embedded++;
-    }
+    embedded = ngx_http_refine_embedded(name);
 
     file = ngx_pcalloc(cf->pool, sizeof(ngx_http_refine_file_t));
     if (file == NULL) {
@@ -52,16 +49,7 @@ ngx_http_refine_file(ngx_conf_t *cf, const char *name)
 
     file->type = ngx_http_refine_file_type(&embedded->name);
     file->text = embedded->text;
-
-    file->version.data = ngx_pnalloc(cf->pool, 8);
-    if (file->version.data == NULL) {
-        return NULL;
-    }
-
-    file->version.len = 8;
-
-    ngx_sprintf(file->version.data, "%08xD",
-                ngx_crc32_long(file->text.data, file->text.len));
+    file->version = embedded->version;
 
     if (ngx_http_refine_file_compress(cf, file) != NGX_OK) {
         return NULL;

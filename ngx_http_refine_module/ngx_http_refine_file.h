@@ -12,22 +12,12 @@
 #include "ngx_http_refine_module.h"
 
 
-typedef struct {
-    ngx_str_t                  name;
-    ngx_str_t                  text;
-} ngx_http_refine_embedded_t;
-
-
 struct ngx_http_refine_file_s {
     const char                *type;
     ngx_str_t                  text;
     ngx_str_t                  gzip;
-    ngx_str_t                  version;     /* changes with the text */
+    ngx_str_t                  version;     /* embedded.h */
 };
-
-
-/* made by embed.sh; the last one has no name */
-extern ngx_http_refine_embedded_t  ngx_http_refine_embedded[];
 
 
 /*

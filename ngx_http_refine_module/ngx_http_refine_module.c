@@ -9,6 +9,7 @@
 #include "ngx_http_refine_conf.h"
 #include "ngx_http_refine_control.h"
 #include "ngx_http_refine_flush.h"
+#include "ngx_http_refine_inject.h"
 #include "ngx_http_refine_script.h"
 #include "ngx_http_refine_status.h"
 #include "ngx_http_refine_tap.h"
@@ -41,6 +42,13 @@ static ngx_command_t  ngx_http_refine_commands[] = {
     { ngx_string("refine_serve"),
       NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
       ngx_http_refine_conf_serve,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    { ngx_string("refine_inject"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_1MORE,
+      ngx_http_refine_conf_inject,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
       NULL },
@@ -84,7 +92,7 @@ static ngx_http_module_t  ngx_http_refine_module_ctx = {
     ngx_http_refine_conf_create_main,      /* create main configuration */
     NULL,                                  /* init main configuration */
 
-    ngx_http_refine_conf_create_srv,       /* create server configuration */
+    NULL,                                  /* create server configuration */
     NULL,                                  /* merge server configuration */
 
     ngx_http_refine_conf_create_loc,       /* create location configuration */
@@ -122,6 +130,10 @@ ngx_http_refine_init(ngx_conf_t *cf)
     rmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_refine_module);
 
     if (rmcf->serves && ngx_http_refine_tap_init(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (rmcf->injects && ngx_http_refine_inject_init(cf) != NGX_OK) {
         return NGX_ERROR;
     }
 

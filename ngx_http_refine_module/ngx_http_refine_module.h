@@ -27,6 +27,9 @@ typedef struct ngx_http_refine_flush_s  ngx_http_refine_flush_t;
 /* opaque here: a file that is built in, level 6 */
 typedef struct ngx_http_refine_file_s  ngx_http_refine_file_t;
 
+/* and the rewriting of a page, level 6 */
+typedef struct ngx_http_refine_inject_s  ngx_http_refine_inject_t;
+
 
 typedef struct {
     ngx_str_t                      name;        /* empty: off */
@@ -242,9 +245,23 @@ typedef struct {
 } ngx_http_refine_collect_conf_t;
 
 
+/* refine_inject */
+
+typedef struct {
+    ngx_str_t                      script;      /* empty: the server's own */
+    ngx_str_t                      collect;
+    ngx_str_t                      element;     /* up to the nonce */
+    ngx_http_complex_value_t      *nonce;       /* NULL: none */
+    ngx_http_complex_value_t      *condition;   /* NULL: always */
+    void                          *server;      /* that element is for */
+    ngx_http_refine_place_t        place;       /* of the directive */
+} ngx_http_refine_inject_conf_t;
+
+
 typedef struct {
     ngx_array_t                    catalogs;    /* of pointers to them */
     ngx_uint_t                     serves;      /* refine_serve is in use */
+    ngx_uint_t                     injects;     /* refine_inject is in use */
     ngx_uint_t                     collects;    /* refine_collect is in use */
 } ngx_http_refine_main_conf_t;
 
@@ -252,6 +269,7 @@ typedef struct {
 typedef struct {
     ngx_http_refine_catalog_t     *catalog;     /* NULL: off */
     ngx_http_refine_serve_conf_t  *serve;       /* NULL: off */
+    ngx_http_refine_inject_conf_t *inject;      /* NULL: off */
     ngx_uint_t                     any;         /* status, control: not only
                                                    from loopback */
     ngx_uint_t                     format;      /* status: report.h */
@@ -260,14 +278,6 @@ typedef struct {
     ngx_http_refine_collect_conf_t  *collect;
     ngx_http_refine_file_t        *script;
 } ngx_http_refine_loc_conf_t;
-
-
-/* what has an exact location of its own in this server; empty: has none */
-
-typedef struct {
-    ngx_str_t                      script;
-    ngx_str_t                      collect;
-} ngx_http_refine_srv_conf_t;
 
 
 /*
@@ -286,6 +296,7 @@ typedef struct {
     ngx_uint_t                     signals;     /* bits: consent.h */
     ngx_http_refine_catalog_t     *named;       /* whose cookies these are */
     ngx_str_t                      cookies[NGX_HTTP_REFINE_COOKIES];
+    ngx_http_refine_inject_t      *inject;      /* NULL: no page */
     unsigned                       gzip:1;      /* the body for collect */
     unsigned                       signalled:1; /* the signals are known */
     unsigned                       identity:1;  /* the two ids are known */

@@ -18,6 +18,8 @@ static void ngx_http_refine_report_catalog(ngx_http_refine_buf_t *b,
     ngx_http_refine_report_row_t *row);
 static void ngx_http_refine_report_posts(ngx_http_refine_buf_t *b,
     ngx_http_refine_metrics_t *m);
+static void ngx_http_refine_report_serves(ngx_http_refine_buf_t *b,
+    ngx_http_refine_metrics_t *metrics);
 static void ngx_http_refine_report_counters(ngx_http_refine_buf_t *b,
     ngx_http_refine_metrics_t *metrics, const char *group);
 static void ngx_http_refine_report_surfaces(ngx_http_refine_buf_t *b,
@@ -70,13 +72,13 @@ static void
 ngx_http_refine_report_catalog(ngx_http_refine_buf_t *b,
     ngx_http_refine_report_row_t *row)
 {
+    ngx_str_t                  *name;
     ngx_http_refine_metrics_t  *m;
-    ngx_http_refine_catalog_t  *catalog;
 
     m = &row->metrics;
-    catalog = row->catalog;
+    name = &row->catalog->name;
 
-    ngx_http_refine_buf_json(b, catalog->name.data, catalog->name.len);
+    ngx_http_refine_buf_json(b, name->data, name->len);
     ngx_http_refine_buf_lit(b, ":{");
 
     ngx_http_refine_report_int(b, "queued", m->queued);
@@ -109,11 +111,7 @@ ngx_http_refine_report_catalog(ngx_http_refine_buf_t *b,
     ngx_http_refine_report_name(b, "events");
     ngx_http_refine_buf_lit(b, "{");
     ngx_http_refine_report_counters(b, m, "events");
-    ngx_http_refine_buf_lit(b, "},\"serves\":{");
-    ngx_http_refine_report_counters(b, m, "serves");
-    ngx_http_refine_buf_lit(b, ",\"skipped\":{");
-    ngx_http_refine_report_counters(b, m, "skipped");
-    ngx_http_refine_buf_lit(b, "}}");
+    ngx_http_refine_report_serves(b, m);
     ngx_http_refine_report_surfaces(b, &m->surfaces);
     ngx_http_refine_report_posts(b, m);
     ngx_http_refine_buf_lit(b, ",\"redis\":{\"state\":");
@@ -142,6 +140,20 @@ ngx_http_refine_report_posts(ngx_http_refine_buf_t *b,
     ngx_http_refine_report_histogram(b, m, NGX_HTTP_REFINE_POST_MS_1);
     ngx_http_refine_buf_lit(b, ",\"lag\":");
     ngx_http_refine_report_histogram(b, m, NGX_HTTP_REFINE_LAG_MS_100);
+    ngx_http_refine_buf_lit(b, "}");
+}
+
+
+static void
+ngx_http_refine_report_serves(ngx_http_refine_buf_t *b,
+    ngx_http_refine_metrics_t *metrics)
+{
+    ngx_http_refine_buf_lit(b, "},\"serves\":{");
+    ngx_http_refine_report_counters(b, metrics, "serves");
+    ngx_http_refine_buf_lit(b, ",\"skipped\":{");
+    ngx_http_refine_report_counters(b, metrics, "skipped");
+    ngx_http_refine_buf_lit(b, "}},\"pages\":{");
+    ngx_http_refine_report_counters(b, metrics, "pages");
     ngx_http_refine_buf_lit(b, "}");
 }
 

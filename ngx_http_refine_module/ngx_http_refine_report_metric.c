@@ -253,6 +253,10 @@ const ngx_http_refine_metric_t  ngx_http_refine_metrics[] = {
       "Responses that refine_serve did not log.",
       ngx_http_refine_metric_group, (uintptr_t) "skipped", "reason", 1, 0 },
 
+    { "refine_pages_total", "counter",
+      "Pages that refine_inject has rewritten, or passed unchanged.",
+      ngx_http_refine_metric_group, (uintptr_t) "pages", "outcome", 1, 0 },
+
     { "refine_store_duration_seconds", "histogram",
       "How long requests waited until Redis had answered.",
       ngx_http_refine_metric_histogram, NGX_HTTP_REFINE_STORE_MS_1,

@@ -9,9 +9,14 @@ typedef struct {
     time_t            s_maxage;
     unsigned          is_public:1;
     unsigned          forbidden:1;
+    unsigned          no_transform:1;
 } ngx_http_refine_response_cache_t;
 
 
+static void ngx_http_refine_response_type(ngx_http_request_t *r,
+    ngx_str_t *type);
+static void ngx_http_refine_response_control(ngx_http_request_t *r,
+    ngx_http_refine_response_cache_t *cache);
 static void ngx_http_refine_response_directives(ngx_str_t *text,
     ngx_http_refine_response_cache_t *cache);
 static u_char *ngx_http_refine_response_argument(u_char *p, u_char *last,
@@ -64,24 +69,26 @@ ngx_http_refine_response_header(ngx_http_request_t *r, ngx_str_t *name,
 
 
 ngx_uint_t
+ngx_http_refine_response_page(ngx_http_request_t *r)
+{
+    ngx_str_t  type;
+
+    if (r->headers_out.status != NGX_HTTP_OK) {
+        return 0;
+    }
+
+    ngx_http_refine_response_type(r, &type);
+
+    return ngx_http_refine_response_is(&type, "text/html");
+}
+
+
+ngx_uint_t
 ngx_http_refine_response_json(ngx_http_request_t *r)
 {
-    size_t      i;
-    ngx_str_t   type;
+    ngx_str_t  type;
 
-    type = r->headers_out.content_type;
-
-    for (i = 0; i < type.len; i++) {
-        if (type.data[i] == ';') {
-            break;
-        }
-    }
-
-    while (i && type.data[i - 1] == ' ') {
-        i--;
-    }
-
-    type.len = i;
+    ngx_http_refine_response_type(r, &type);
 
     if (ngx_http_refine_response_is(&type, "application/json")
         || ngx_http_refine_response_is(&type, "text/json"))
@@ -96,6 +103,29 @@ ngx_http_refine_response_json(ngx_http_request_t *r)
            && ngx_strncasecmp(type.data + type.len - (sizeof("+json") - 1),
                               (u_char *) "+json", sizeof("+json") - 1)
               == 0;
+}
+
+
+/* the media type without its parameters */
+
+static void
+ngx_http_refine_response_type(ngx_http_request_t *r, ngx_str_t *type)
+{
+    size_t  i;
+
+    *type = r->headers_out.content_type;
+
+    for (i = 0; i < type->len; i++) {
+        if (type->data[i] == ';') {
+            break;
+        }
+    }
+
+    while (i && type->data[i - 1] == ' ') {
+        i--;
+    }
+
+    type->len = i;
 }
 
 
@@ -192,27 +222,9 @@ ngx_http_refine_response_coding(ngx_http_request_t *r)
 ngx_uint_t
 ngx_http_refine_response_cacheable(ngx_http_request_t *r)
 {
-    ngx_table_elt_t                   *h;
-    ngx_http_refine_response_walk_t    walk;
-    ngx_http_refine_response_cache_t   cache;
+    ngx_http_refine_response_cache_t  cache;
 
-    static ngx_str_t  name = ngx_string("Cache-Control");
-
-    ngx_memzero(&cache, sizeof(ngx_http_refine_response_cache_t));
-    cache.max_age = -1;
-    cache.s_maxage = -1;
-
-    walk.part = NULL;
-
-    for ( ;; ) {
-        h = ngx_http_refine_response_header(r, &name, &walk);
-
-        if (h == NULL) {
-            break;
-        }
-
-        ngx_http_refine_response_directives(&h->value, &cache);
-    }
+    ngx_http_refine_response_control(r, &cache);
 
     if (cache.forbidden) {
         return 0;
@@ -231,6 +243,44 @@ ngx_http_refine_response_cacheable(ngx_http_request_t *r)
     }
 
     return ngx_http_refine_response_expires(r);
+}
+
+
+ngx_uint_t
+ngx_http_refine_response_fixed(ngx_http_request_t *r)
+{
+    ngx_http_refine_response_cache_t  cache;
+
+    ngx_http_refine_response_control(r, &cache);
+
+    return cache.no_transform;
+}
+
+
+static void
+ngx_http_refine_response_control(ngx_http_request_t *r,
+    ngx_http_refine_response_cache_t *cache)
+{
+    ngx_table_elt_t                  *h;
+    ngx_http_refine_response_walk_t   walk;
+
+    static ngx_str_t  name = ngx_string("Cache-Control");
+
+    ngx_memzero(cache, sizeof(ngx_http_refine_response_cache_t));
+    cache->max_age = -1;
+    cache->s_maxage = -1;
+
+    walk.part = NULL;
+
+    for ( ;; ) {
+        h = ngx_http_refine_response_header(r, &name, &walk);
+
+        if (h == NULL) {
+            return;
+        }
+
+        ngx_http_refine_response_directives(&h->value, cache);
+    }
 }
 
 
@@ -312,6 +362,9 @@ ngx_http_refine_response_directive(ngx_str_t *name, ngx_str_t *arg,
 {
     if (ngx_http_refine_response_is(name, "public")) {
         cache->is_public = 1;
+
+    } else if (ngx_http_refine_response_is(name, "no-transform")) {
+        cache->no_transform = 1;
 
     } else if (ngx_http_refine_response_is(name, "no-store")) {
         cache->forbidden = 1;

@@ -39,6 +39,9 @@ typedef struct {
 ngx_table_elt_t *ngx_http_refine_response_header(ngx_http_request_t *r,
     ngx_str_t *name, ngx_http_refine_response_walk_t *walk);
 
+/* a text/html of status 200 */
+ngx_uint_t ngx_http_refine_response_page(ngx_http_request_t *r);
+
 /* application/json, text/json, application/NAME+json; parameters ignored */
 ngx_uint_t ngx_http_refine_response_json(ngx_http_request_t *r);
 
@@ -47,6 +50,9 @@ ngx_uint_t ngx_http_refine_response_cut(ngx_http_request_t *r);
 
 ngx_http_refine_response_coding_e ngx_http_refine_response_coding(
     ngx_http_request_t *r);
+
+/* Cache-Control says no-transform: RFC 9111, 5.2.2.6 */
+ngx_uint_t ngx_http_refine_response_fixed(ngx_http_request_t *r);
 
 /* a response that a shared cache may store: RFC 9111, 3 and 5.2.2 */
 ngx_uint_t ngx_http_refine_response_cacheable(ngx_http_request_t *r);

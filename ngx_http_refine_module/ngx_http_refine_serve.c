@@ -1,15 +1,12 @@
 
 #include "ngx_http_refine_serve.h"
+#include "ngx_http_refine_buf.h"
 #include "ngx_http_refine_consent.h"
 #include "ngx_http_refine_id.h"
 #include "ngx_http_refine_identity.h"
 #include "ngx_http_refine_response.h"
 
 
-static ngx_int_t ngx_http_refine_serve_consent(ngx_http_request_t *r,
-    ngx_http_refine_catalog_t *catalog, ngx_http_refine_counter_e *reason);
-static ngx_uint_t ngx_http_refine_serve_wanted(ngx_http_request_t *r,
-    ngx_http_complex_value_t *condition);
 static ngx_table_elt_t *ngx_http_refine_serve_find(ngx_http_request_t *r,
     ngx_uint_t fresh);
 static ngx_int_t ngx_http_refine_serve_expose(ngx_http_request_t *r);
@@ -17,7 +14,6 @@ static ngx_uint_t ngx_http_refine_serve_listed(ngx_str_t *list,
     ngx_str_t *name);
 static ngx_int_t ngx_http_refine_serve_decode(ngx_pool_t *pool,
     ngx_str_t *text);
-static ngx_uint_t ngx_http_refine_serve_is_text(ngx_str_t *text);
 static void ngx_http_refine_serve_limit(ngx_str_t *text, size_t max);
 
 
@@ -80,22 +76,24 @@ ngx_http_refine_serve_test(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    if (!conf->serve->cacheable && ngx_http_refine_response_cacheable(r)) {
+    return ngx_http_refine_serve_allowed(r, conf, reason);
+}
+
+
+ngx_int_t
+ngx_http_refine_serve_allowed(ngx_http_request_t *r,
+    ngx_http_refine_loc_conf_t *conf, ngx_http_refine_counter_e *reason)
+{
+    ngx_http_refine_ctx_t  *ctx;
+
+    if ((conf->serve == NULL || !conf->serve->cacheable)
+        && ngx_http_refine_response_cacheable(r))
+    {
         *reason = NGX_HTTP_REFINE_SKIPPED_CACHEABLE;
         return NGX_DECLINED;
     }
 
-    return ngx_http_refine_serve_consent(r, conf->catalog, reason);
-}
-
-
-/* the last test, so that what it counts would have been logged */
-
-static ngx_int_t
-ngx_http_refine_serve_consent(ngx_http_request_t *r,
-    ngx_http_refine_catalog_t *catalog, ngx_http_refine_counter_e *reason)
-{
-    ngx_http_refine_ctx_t  *ctx;
+    /* the last test, so that what it counts would have been logged */
 
     ctx = ngx_http_refine_ctx_get(r);
 
@@ -104,7 +102,7 @@ ngx_http_refine_serve_consent(ngx_http_request_t *r,
         return NGX_DECLINED;
     }
 
-    switch (ngx_http_refine_consent_settle(r, catalog, ctx)) {
+    switch (ngx_http_refine_consent_settle(r, conf->catalog, ctx)) {
 
     case NGX_ERROR:
         *reason = NGX_HTTP_REFINE_SKIPPED_INTERNAL;
@@ -122,7 +120,7 @@ ngx_http_refine_serve_consent(ngx_http_request_t *r,
 
 /* as everywhere in nginx: empty and "0" are false */
 
-static ngx_uint_t
+ngx_uint_t
 ngx_http_refine_serve_wanted(ngx_http_request_t *r,
     ngx_http_complex_value_t *condition)
 {
@@ -139,8 +137,7 @@ ngx_http_refine_serve_wanted(ngx_http_request_t *r,
 ngx_int_t
 ngx_http_refine_serve_id(ngx_http_request_t *r, ngx_http_refine_ctx_t *ctx)
 {
-    u_char      *id;
-    ngx_time_t  *tp;
+    u_char  *id;
 
     if (ctx->serve_id.len) {
         return NGX_OK;
@@ -151,11 +148,7 @@ ngx_http_refine_serve_id(ngx_http_request_t *r, ngx_http_refine_ctx_t *ctx)
         return NGX_ERROR;
     }
 
-    tp = ngx_timeofday();
-
-    if (ngx_http_refine_id_uuid7(id, (uint64_t) tp->sec * 1000 + tp->msec)
-        != NGX_OK)
-    {
+    if (ngx_http_refine_serve_make(id) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -163,6 +156,17 @@ ngx_http_refine_serve_id(ngx_http_request_t *r, ngx_http_refine_ctx_t *ctx)
     ctx->serve_id.len = NGX_HTTP_REFINE_UUID_LEN;
 
     return NGX_OK;
+}
+
+
+ngx_int_t
+ngx_http_refine_serve_make(u_char *id)
+{
+    ngx_time_t  *tp;
+
+    tp = ngx_timeofday();
+
+    return ngx_http_refine_id_uuid7(id, (uint64_t) tp->sec * 1000 + tp->msec);
 }
 
 
@@ -365,7 +369,7 @@ ngx_http_refine_serve_text(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    if (!ngx_http_refine_serve_is_text(text)) {
+    if (!ngx_http_refine_buf_is_text(text->data, text->len)) {
         ngx_http_refine_serve_count(catalog, NGX_HTTP_REFINE_SERVES_NOT_UTF8);
         ngx_str_null(text);
     }
@@ -421,39 +425,6 @@ ngx_http_refine_serve_decode(ngx_pool_t *pool, ngx_str_t *text)
 }
 
 
-/* ngx_utf8_decode() lets surrogates pass */
-
-static ngx_uint_t
-ngx_http_refine_serve_is_text(ngx_str_t *text)
-{
-    u_char    *p, *last;
-    uint32_t   c;
-
-    p = text->data;
-    last = p + text->len;
-
-    while (p < last) {
-
-        if (*p < 0x80) {
-            if (*p == '\0') {
-                return 0;
-            }
-
-            p++;
-            continue;
-        }
-
-        c = ngx_utf8_decode(&p, last - p);
-
-        if (c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff)) {
-            return 0;
-        }
-    }
-
-    return 1;
-}
-
-
 static void
 ngx_http_refine_serve_limit(ngx_str_t *text, size_t max)
 {
@@ -471,8 +442,7 @@ ngx_http_refine_serve_limit(ngx_str_t *text, size_t max)
 
 void
 ngx_http_refine_serve_log(ngx_http_request_t *r,
-    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx,
-    ngx_http_refine_event_serve_t *serve)
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_event_serve_t *serve)
 {
     ngx_int_t                     rc;
     ngx_uint_t                    i;
@@ -486,8 +456,6 @@ ngx_http_refine_serve_log(ngx_http_request_t *r,
     ngx_http_refine_serve_limit(&serve->query,
                                 NGX_HTTP_REFINE_EVENT_MAX_QUERY);
     ngx_http_refine_serve_limit(&serve->anchor, NGX_HTTP_REFINE_EVENT_MAX_ID);
-
-    serve->serve_id = ctx->serve_id;
 
     if (catalog->store == NULL
         || ngx_http_refine_identity_env(r, catalog, &env) != NGX_OK

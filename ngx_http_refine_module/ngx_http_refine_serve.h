@@ -21,6 +21,20 @@ ngx_int_t ngx_http_refine_serve_test(ngx_http_request_t *r,
     ngx_http_refine_loc_conf_t *conf, ngx_uint_t *gzip,
     ngx_http_refine_counter_e *reason);
 
+/*
+ * The last of these tests: the response is not one that a shared cache may
+ * store, and consent is not denied.  The location may have no serve.
+ */
+ngx_int_t ngx_http_refine_serve_allowed(ngx_http_request_t *r,
+    ngx_http_refine_loc_conf_t *conf, ngx_http_refine_counter_e *reason);
+
+/* whether if= comes to something: as everywhere, empty and "0" are false */
+ngx_uint_t ngx_http_refine_serve_wanted(ngx_http_request_t *r,
+    ngx_http_complex_value_t *condition);
+
+/* writes the NGX_HTTP_REFINE_UUID_LEN bytes of a new serve id, of now */
+ngx_int_t ngx_http_refine_serve_make(u_char *id);
+
 /* ctx->serve_id, a UUIDv7 made on first use */
 ngx_int_t ngx_http_refine_serve_id(ngx_http_request_t *r,
     ngx_http_refine_ctx_t *ctx);
@@ -56,11 +70,11 @@ ngx_int_t ngx_http_refine_serve_text(ngx_http_request_t *r,
 
 /*
  * Makes the event of what was found and keeps it for the queue; counts what
- * became of it.  Texts over their limits are cut between two characters.
+ * became of it.  Its id is the caller's.  Texts over their limits are cut
+ * between two characters.
  */
 void ngx_http_refine_serve_log(ngx_http_request_t *r,
-    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx,
-    ngx_http_refine_event_serve_t *serve);
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_event_serve_t *serve);
 
 /* counts for the catalog; no harm when its queue is not there */
 void ngx_http_refine_serve_count(ngx_http_refine_catalog_t *catalog,

@@ -4,6 +4,7 @@
 #include "ngx_http_refine_tap_value.h"
 #include "ngx_http_refine_identity.h"
 #include "ngx_http_refine_inflate.h"
+#include "ngx_http_refine_response.h"
 #include "ngx_http_refine_serve.h"
 
 
@@ -82,7 +83,11 @@ ngx_http_refine_tap_header_filter(ngx_http_request_t *r)
         return NGX_OK;
     }
 
-    if (conf->serve == NULL || conf->catalog == NULL) {
+    /* a page is the other filter's */
+
+    if (conf->serve == NULL || conf->catalog == NULL
+        || (conf->inject && ngx_http_refine_response_page(r)))
+    {
         return ngx_http_next_header_filter(r);
     }
 
@@ -547,7 +552,9 @@ ngx_http_refine_tap_finish(ngx_http_request_t *r, ngx_http_refine_tap_t *tap)
 
     ngx_http_refine_tap_stop(tap);
 
-    ngx_http_refine_serve_log(r, tap->catalog, tap->ctx, &tap->values.serve);
+    tap->values.serve.serve_id = tap->ctx->serve_id;
+
+    ngx_http_refine_serve_log(r, tap->catalog, &tap->values.serve);
 }
 
 

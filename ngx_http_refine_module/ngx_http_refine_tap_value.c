@@ -5,7 +5,6 @@
 #include "ngx_http_refine_serve.h"
 
 
-#define NGX_HTTP_REFINE_TAP_VALUE_MAX_BYTES  (64 * 1024)        /* of ids */
 #define NGX_HTTP_REFINE_TAP_VALUE_MAX_RAW    (6 * 1024) /* one, as written */
 #define NGX_HTTP_REFINE_TAP_VALUE_MAX_TOTAL  9007199254740991LL /* 2^53 - 1 */
 
@@ -54,8 +53,6 @@ static ngx_int_t ngx_http_refine_tap_value_list(
     ngx_http_refine_tap_value_t *values, ngx_uint_t rank);
 static ngx_int_t ngx_http_refine_tap_value_id(
     ngx_http_refine_tap_value_t *values, ngx_http_refine_path_value_t *value);
-static u_char *ngx_http_refine_tap_value_room(
-    ngx_http_refine_tap_value_t *values, size_t len);
 static ngx_int_t ngx_http_refine_tap_value_text(
     ngx_http_refine_tap_value_t *values, ngx_http_refine_path_value_t *value,
     ngx_str_t *text);
@@ -72,7 +69,7 @@ ngx_http_refine_tap_value_init(ngx_http_refine_tap_value_t *values,
         ngx_http_refine_tap_value_body(values, r, conf);
     }
 
-    (void) ngx_http_refine_set_init(&values->items, r->pool, 0);
+    ngx_http_refine_items_init(&values->items, r->pool);
 
     ngx_http_refine_path_init(&values->match, conf->serve->json.paths, r->pool,
                               NGX_HTTP_REFINE_JSON_BOM
@@ -262,8 +259,9 @@ ngx_http_refine_tap_value_finish(ngx_http_refine_tap_value_t *values,
         serve->source = values->conf->source;
     }
 
-    serve->items = values->items.strings;
-    serve->nitems = values->items.nstrings;
+    serve->items = values->items.set.strings;
+    serve->nitems = values->items.set.nstrings;
+    serve->truncated = values->items.truncated;
 
     return NGX_OK;
 }
@@ -532,18 +530,11 @@ ngx_http_refine_tap_value_set(ngx_http_refine_tap_value_t *values,
 }
 
 
-/*
- * Ids that could not be an itemId of a click are left out.  Beyond a limit
- * nothing more is taken, so that the places of the others stay.
- */
-
 static ngx_int_t
 ngx_http_refine_tap_value_item(ngx_http_refine_tap_value_t *values,
     ngx_http_refine_path_value_t *value, ngx_uint_t rank)
 {
-    size_t      i, len;
-    u_char     *p, *text;
-    ngx_int_t   rc;
+    ngx_int_t  rc;
 
     if (values->ranks[NGX_HTTP_REFINE_SERVE_ITEMS] != rank + 1
         && ngx_http_refine_tap_value_list(values, rank) != NGX_OK)
@@ -551,47 +542,14 @@ ngx_http_refine_tap_value_item(ngx_http_refine_tap_value_t *values,
         return NGX_OK;
     }
 
-    len = value->text.len;
-
-    if (values->serve.truncated || value->too_long || value->bad
-        || len == 0 || len > NGX_HTTP_REFINE_EVENT_MAX_ID)
-    {
+    if (value->too_long || value->bad) {
         return NGX_OK;
     }
 
-    p = ngx_http_refine_tap_value_room(values, len);
-    if (p == NULL) {
-        return NGX_ERROR;
-    }
+    rc = ngx_http_refine_items_add(&values->items, value->text.data,
+                                   value->text.len);
 
-    text = value->text.data;
-
-    for (i = 0; i < len; i++) {
-        if (text[i] < 0x20 || text[i] == 0x7f) {
-            return NGX_OK;
-        }
-    }
-
-    ngx_memcpy(p, text, len);
-
-    rc = ngx_http_refine_set_add(&values->items, p, len);
-
-    if (rc != NGX_OK) {
-        return (rc == NGX_DECLINED) ? NGX_OK : NGX_ERROR;
-    }
-
-    if (values->items.nstrings > NGX_HTTP_REFINE_EVENT_MAX_ITEMS
-        || len > NGX_HTTP_REFINE_TAP_VALUE_MAX_BYTES - values->bytes)
-    {
-        values->items.nstrings--;
-        values->serve.truncated = 1;
-        return NGX_OK;
-    }
-
-    values->pos += len;
-    values->bytes += len;
-
-    return NGX_OK;
+    return (rc == NGX_ERROR) ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -610,10 +568,7 @@ ngx_http_refine_tap_value_list(ngx_http_refine_tap_value_t *values,
     }
 
     if (found) {
-        (void) ngx_http_refine_set_init(&values->items, values->pool, 0);
-
-        values->bytes = 0;
-        values->serve.truncated = 0;
+        ngx_http_refine_items_clear(&values->items);
     }
 
     values->ranks[NGX_HTTP_REFINE_SERVE_ITEMS] = rank + 1;
@@ -646,32 +601,6 @@ ngx_http_refine_tap_value_id(ngx_http_refine_tap_value_t *values,
     values->id.len = value->text.len;
 
     return NGX_OK;
-}
-
-
-/* len bytes at values->pos, which stay free until it is moved */
-
-static u_char *
-ngx_http_refine_tap_value_room(ngx_http_refine_tap_value_t *values, size_t len)
-{
-    size_t  size;
-
-    if ((size_t) (values->end - values->pos) >= len) {
-        return values->pos;
-    }
-
-    size = ngx_max(ngx_max(len, 256), ngx_min(values->bytes, 8192));
-
-    values->pos = ngx_pnalloc(values->pool, size);
-
-    if (values->pos == NULL) {
-        values->end = NULL;
-        return NULL;
-    }
-
-    values->end = values->pos + size;
-
-    return values->pos;
 }
 
 

@@ -10,8 +10,8 @@
 
 
 #include "ngx_http_refine_capture.h"
+#include "ngx_http_refine_items.h"
 #include "ngx_http_refine_module.h"
-#include "ngx_http_refine_set.h"
 
 
 /* of one response; it points into itself, so it must not be copied */
@@ -20,9 +20,6 @@ typedef struct {
     ngx_http_refine_catalog_t      *catalog;
     ngx_http_refine_serve_conf_t   *conf;
     ngx_pool_t                     *pool;
-    u_char                         *pos;        /* free memory for ids */
-    u_char                         *end;
-    size_t                          bytes;      /* of all ids */
     ngx_http_refine_event_extra_t  *extras;     /* NULL: none */
     ngx_http_refine_capture_t      *captures;   /* NULL: none so far */
     unsigned                        failed:1;   /* no memory */
@@ -33,7 +30,7 @@ typedef struct {
     /* of what was found, and 1; 0: nothing */
     uint8_t                         ranks[NGX_HTTP_REFINE_SERVE_MAX_VALUES];
     ngx_http_refine_event_serve_t   serve;
-    ngx_http_refine_set_t           items;
+    ngx_http_refine_items_t         items;
     ngx_http_refine_path_match_t    match;
 } ngx_http_refine_tap_value_t;
 

@@ -56,7 +56,8 @@ sub agree {
                  dropped => [qw(events_dropped reason)],
                  events => [qw(events_stored type)],
                  posts => [qw(posts result)],
-                 skipped => [qw(serves_skipped reason)]);
+                 skipped => [qw(serves_skipped reason)],
+                 pages => [qw(pages outcome)]);
     my %m = %$json;
     my $value = sub { Prometheus::value($p, "refine_$_[0]",
                                         catalog => $catalog) };

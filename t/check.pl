@@ -19,11 +19,11 @@ my $findings = 0;
 
 my %level;
 my @levels = (
-    [0, qw(compat buf address inflate skip set id cookie origin counter accept rate)],
+    [0, qw(compat embedded buf address inflate skip set id cookie origin counter accept rate)],
     [0, qw(json html)],
     [1, qw(path capture event message response body circuit target)],
-    [1, qw(shared dial surface)],
-    [1, qw(peer)],
+    [1, qw(shared dial surface items)],
+    [1, qw(peer page)],
     [2, qw(http redis scripts spool ledger)],
     [2, qw(verdict)],
     [3, qw(queue)],
@@ -33,7 +33,8 @@ my @levels = (
     [5, qw(guard serve flush)],
     [6, qw(answer beacon report)],
     [6, qw(file)],
-    [6, qw(collect tap inject status control script variables)],
+    [6, qw(collect tap status control script variables)],
+    [6, qw(inject)],
     [7, qw(module.c)],
 );
 
