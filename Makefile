@@ -221,6 +221,7 @@ bench:
 	$(OBJS)/bench_lexer
 	t/bench/collect
 	t/bench/serve
+	t/bench/inject
 	t/bench/deliver
 
 soak:
