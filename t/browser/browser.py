@@ -9,14 +9,15 @@ import os
 import re
 import sys
 
+sys.dont_write_bytecode = True
+
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 import chromium  # noqa: E402
-from tap import Tap, same  # noqa: E402
+from shop import TAP, same, test  # noqa: E402
 from world import World  # noqa: E402
 
-TAP = Tap(sys.argv[1:])
-test = TAP.test
+TAP.chosen = sys.argv[1:]
 
 
 @test("an event that a page sends reaches Refine, with a visitor of its own")
@@ -32,6 +33,13 @@ def sends(world, page):
           for event in events], [("click", "sku1", 3)])
     assert re.match("v_[0-9A-Za-z]{22}$", events[0]["visitorId"]), events
     assert "Chrome/" in events[0]["context"]["userAgent"], events
+
+
+# the others register themselves, in this order
+import auto  # noqa: E402 F401
+import outbox  # noqa: E402 F401
+import sdk  # noqa: E402 F401
+import walk  # noqa: E402 F401
 
 
 def main():

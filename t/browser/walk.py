@@ -1,0 +1,156 @@
+"""A person in a shop, from the first search to the order."""
+
+import json
+import os
+
+from shop import READY, briefs, fresh, html, ordered, same, test, wait_for
+
+PRODUCTS = ["s%d" % n for n in range(20)]
+
+
+def list_page(request):
+    query = request.path.partition("q=")[2]
+    rows = "".join(
+        '<li data-refine-item="%s" style="height:100px"><a href="/product?id=%s'
+        '">%s</a></li>' % (sku, sku, sku) for sku in PRODUCTS)
+    return 200, {}, html(
+        '<form action="/list"><input name="q"><button>Search</button></form>'
+        + ('<ul data-refine-serve data-refine-surface="search_results" '
+           'data-refine-source="text-search" style="margin:0">%s</ul>' % rows
+           if query else ""), title="list")
+
+
+def product_page(request):
+    sku = request.path.partition("id=")[2]
+    return 200, {}, html(
+        '<main data-refine-item="%s"><button data-refine-add-to-cart>Add to '
+        'cart</button> <a href="/thanks">Buy</a></main>' % sku, title="product")
+
+
+def thanks_page(request):
+    order = {"orderId": "order-1", "value": 9.5, "currency": "EUR",
+             "items": [{"itemId": "s4", "quantity": 1, "unitPrice": 9.5}]}
+    return 200, {}, html("<script type=application/json data-refine-purchase>"
+                         + json.dumps(order) + "</script>Thanks",
+                         title="thanks")
+
+
+@test("search, scroll, click, cart, back, new tab, offline, buy, close the tab")
+def walk(world, page):
+    world.pages.update({"/list": list_page, "/product": product_page,
+                        "/thanks": thanks_page})
+    page.cdp("Emulation.setDeviceMetricsOverride", width=800, height=620,
+             deviceScaleFactor=1, mobile=False)
+    fresh(world, page)
+    try:
+        steps(world, page)
+    finally:
+        page.cdp("Emulation.clearDeviceMetricsOverride")
+
+
+def steps(world, page):
+    queued = "refine.events.getMetrics().queued + " \
+             "refine.events.getMetrics().sent"
+    page.open(world.origin + "/list")
+    page.wait(READY)
+    first = page.tab()
+    page.find("input").type("coat")
+    page.find("button").click()
+    page.wait("location.search === '?q=coat' && " + READY)
+    # the list begins below a form of less than 50 px: 6 are seen by half
+    page.wait("(%s) === 7" % queued)
+    page.scroll(600)
+    page.wait("(%s) === 13" % queued)
+    page.screenshot("walk-list.png")
+    page.find_all("li a")[7].click()
+    page.wait("document.title === 'product' && " + READY)
+    page.find("button").click()
+    page.back()
+    page.wait("document.title === 'list' && " + READY)
+    # out of the back/forward cache, or loaded anew: another serve
+    again = page.js("return performance.getEntriesByType('navigation')[0]"
+                    ".type") == "back_forward"
+    page.js("return new Promise((done) => setTimeout(done, 1500))")
+    page.new_tab()
+    page.open(world.origin + "/product?id=s4")
+    page.wait(READY)
+    page.offline()
+    page.js("document.querySelector('button').click()")   # no click led here
+    page.offline(False)
+    page.find("a").click()
+    page.wait("document.title === 'thanks' && "
+              "localStorage['refine.o.order-1']")
+    page.close_tab()
+    page.switch(first)
+    page.js("return refine.events.flush()")
+    page.wait("!Object.keys(localStorage).some((key) => "
+              "key.startsWith('refine.e.'))")
+
+    events = world.events()
+    kinds = [event["type"] for event in events]
+    serves = [event for event in events if event["type"] == "items_served"]
+    same(len(serves), 2 if again else 1, "serves")
+    one = serves[0]["serveId"]
+    same([serve["itemIds"] for serve in serves], [PRODUCTS] * len(serves))
+    mine = [event for event in events if event.get("serveId") == one
+            and event["type"] != "items_served"]
+    same(briefs(mine), ordered(
+        *[("view", {"serveId": one, "itemId": "s%d" % n, "position": n})
+          for n in range(12)],
+        ("click", {"serveId": one, "itemId": "s7", "position": 7}),
+        ("add_to_cart", {"serveId": one, "itemId": "s7", "position": 7})))
+    same(kinds.count("purchase"), 1)
+    same({event["type"] for event in events if event.get("serveId") != one},
+         {"purchase"} | ({"view", "items_served"} if again else set()))
+    same(len({event["visitorId"] for event in events}), 1, "visitors")
+
+
+@test("1,000 items; and nodes that come and go do not make events")
+def many(world, page):
+    rows = "".join('<li data-refine-item="i%d">i%d</li>' % (n, n)
+                   for n in range(1000))
+    fresh(world, page, html("<ul data-refine-serve>%s</ul>" % rows), "/")
+    page.wait(READY)
+    page.js("""
+        refine.events.pause();
+        const ul = document.querySelector("ul");
+        const text = ul.outerHTML;
+        return new Promise((done) => {
+            let n = 0;
+            const turn = () => {
+                if (n++ === 30) { return done(); }
+                if (n % 3) { ul.append(ul.firstElementChild); }
+                else { document.querySelector("ul").outerHTML = text; }
+                setTimeout(turn, 50);
+            };
+            turn();
+        });""")
+    page.js("refine.events.resume(); return refine.events.flush()")
+    events = world.events()
+    serves = [event for event in events if event["type"] == "items_served"]
+    same([len(event["itemIds"]) for event in serves], [1000])
+    seen = [event["itemId"] for event in events if event["type"] == "view"]
+    same(len(seen), len(set(seen)), "views")
+    same({event["position"] - int(event["itemId"][1:]) for event in events
+          if event["type"] == "view"} - {0}, set())
+
+
+@test("of tabs that are closed at once after a click each click arrives")
+def closed(world, page):
+    fresh(world, page, html("<ul data-refine-serve><li data-refine-item=a>a"
+                            "</ul>"), "/")
+    page.wait(READY)
+    first = page.tab()
+    pages = int(os.environ.get("BROWSER_CLOSED", "3"))
+    for _ in range(pages):
+        page.new_tab()
+        page.open(world.origin + "/")
+        page.wait("window.refine")
+        page.js("document.querySelector('li').click(); window.close()")
+        page.switch(first)
+
+    def arrived():
+        page.js("return refine.events.flush()")
+        return len([event for event in world.events()
+                    if event["type"] == "click"]) == pages
+    wait_for("the clicks", arrived)
