@@ -61,6 +61,8 @@ help:
 	@echo 'make browser     the tests of t/browser, in Chromium'
 	@echo 'make chaos       break everything around it for CHAOS_SECONDS=60'
 	@echo '                 (CHAOS_SEED= to repeat a run, CHAOS_ASAN=1 under ASan)'
+	@echo '                 CHAOS_EVENTS=1000000 CHAOS_RATE=1900: until so many are in'
+	@echo '                 CHAOS_AWAY=1800: Redis and Refine away for half an hour'
 	@echo 'make valgrind    the .t files with nginx under valgrind (an hour)'
 	@echo 'make smoke       build and run in another Debian, made by debootstrap:'
 	@echo '                 SUITE=trixie'
@@ -189,7 +191,7 @@ browser:
 	$(browsers)
 
 chaos:
-	@t/lib/deps.sh demo
+	@t/lib/deps.sh chaos
 ifeq ($(CHAOS_ASAN),1)
 	@$(MAKE) -s build_asan
 else

@@ -7,7 +7,9 @@ fault happens when.  At the end all faults are undone; then each event that was
 answered 2xx must have reached Refine, or be a dead letter.
 
 environment: CHAOS_SECONDS (60), CHAOS_SEED (chosen and printed), CHAOS_RATE
-(events a second, 600), CHAOS_FAULTS (only those whose name has one of these
+(events a second, 600), CHAOS_EVENTS (so many have to be acknowledged, and the
+run lasts as long as that should take), CHAOS_AWAY (instead of all faults Redis
+and Refine are away for so many seconds), CHAOS_FAULTS (only those whose name has one of these
 words in it), CHAOS_ASAN=1 (the module of "make asan"), CHAOS_KEEP=1 (keeps the
 logs of a good run, too), CHAOS_SPOOL (its limit in MB, 64), CHAOS_MOUNT=0 (the
 disk becomes full by a limit on nginx, not by being small)
@@ -33,11 +35,16 @@ import oracle  # noqa: E402
 import servers  # noqa: E402
 
 DIR = os.path.join(servers.OBJS, "chaos", str(os.getpid()))
-SECONDS = int(os.environ.get("CHAOS_SECONDS", "60"))
 SEED = os.environ.get("CHAOS_SEED") or str(random.randrange(10**9))
 RATE = int(os.environ.get("CHAOS_RATE", "600"))
+EVENTS = int(os.environ.get("CHAOS_EVENTS", "1"))
+AWAY = int(os.environ.get("CHAOS_AWAY", "0"))
+# some requests are refused, or sent while nginx does not listen
+SECONDS = AWAY + 10 if AWAY else max(int(os.environ.get(
+    "CHAOS_SECONDS", "60")), EVENTS * 5 // (RATE * 4))
 CLIENTS = 3
 SECONDS_TO_PASS = 10
+DRAINED_A_SECOND = 2000     # at least: the mock takes no more
 SECONDS_WITHOUT_PROGRESS = 30
 ERRORS = (OSError, http.client.HTTPException, ValueError, KeyError)
 
@@ -60,13 +67,14 @@ class World:
         self.clients = []
         self.probes = {}
         self.disk = servers.Disk(DIR)
+        self.clock = servers.Clock(DIR)
         self.refine = servers.Refine(DIR)
         self.redis = servers.Redis(DIR, 0)
         self.redis.start()
         self.relay = servers.Relay(DIR, self.redis.path)
         self.refine.start()
         self.nginx = servers.Nginx(DIR, self.relay.path, self.refine,
-                                   self.disk)
+                                   self.disk, self.clock)
         self.nginx.start()
         self.begin = time.monotonic()
 
@@ -172,6 +180,7 @@ class World:
         """
         self.relay.order("pass")
         self.disk.free()
+        self.clock.jump(0)
         self.refine.usual()
         self.refine.resolve(["127.0.0.1"])
         servers.wait_for("resume", self.resume)
@@ -184,7 +193,8 @@ class World:
             try:
                 servers.wait_for("the fresh event of %s" % catalog,
                                  lambda: fresh in self.tail(),
-                                 SECONDS_TO_PASS)
+                                 SECONDS_TO_PASS
+                                 + sum(backlog) / DRAINED_A_SECOND)
             except TimeoutError as error:
                 self.violation(str(error))
         self.oracle.figures["fresh events took"] = "%.1f s" % (
@@ -255,6 +265,8 @@ class World:
                         self.nginx.killed)
         judge.figures["scrapes, stale ones"] = "%d, %d" % (self.scrapes,
                                                            self.stale)
+        if len(judge.acknowledged) < EVENTS:
+            self.violation("less than %d events were acknowledged" % EVENTS)
         if self.scrapes < SECONDS / 2:
             self.violation("only %d scrapes" % self.scrapes)
         if not judge.acknowledged:
@@ -285,7 +297,7 @@ def main():
     words = os.environ.get("CHAOS_FAULTS", "").split()
     faults.FAULTS[:] = [one for one in faults.FAULTS if not words or any(
         word in one.name for word in words)]
-    rows = faults.plan(SEED, SECONDS)
+    rows = faults.away(AWAY) if AWAY else faults.plan(SEED, SECONDS)
     print("chaos: %d s, %d faults, CHAOS_SEED=%s" % (SECONDS, len(rows), SEED),
           flush=True)
     servers.adopt_orphans()
@@ -309,8 +321,8 @@ def main():
         stop(10)
     for name, value in world.oracle.figures.items():
         print("  %-42s %s" % (name, value))
-    print("  faults: " + ", ".join("%s %d" % (one.name, world.counts.get(
-        one.name, 0)) for one in faults.FAULTS))
+    print("  faults: " + ", ".join(
+        "%s %d" % row for row in sorted(world.counts.items())))
     for text in world.oracle.violations[:20]:
         print("VIOLATION: " + text)
     if world.oracle.violations:

@@ -11,10 +11,11 @@ import random
 import signal
 import time
 
-from servers import (ASAN, CATALOG, KEY, LOCAL, Redis, send_signal, wait_for)
+from servers import (ASAN, CATALOG, KEY, LOCAL, Clock, Redis, send_signal,
+                     wait_for)
 
-LANES = ("redis", "refine", "nginx", "disk")
-GAPS = {"disk": (2, 8)}     # between faults, in seconds
+LANES = ("redis", "refine", "nginx", "disk", "clock")
+GAPS = {"disk": (2, 8), "clock": (2, 8)}    # between faults, in seconds
 SHARE_ALONE = 0.4           # of the time, for those of the lane "alone"
 SECONDS_TO_QUIT = 10 + (20 if ASAN else 5)
 
@@ -322,6 +323,19 @@ def disk_full(world, _):
     wait_for("the disk to take events again", lambda: world.probe("local"), 20)
 
 
+# The clock
+
+def clock_jumps(world, chance):
+    """As far as no timestamp is replaced, which would be another event then."""
+    world.clock.jump(chance.choice((3600, -240)))
+    yield
+    world.clock.jump(0)
+
+
+if Clock.LIBRARY:
+    fault("clock", 3)(clock_jumps)
+
+
 # Alone: what must cause no repeat at all, or can be measured in quiet only.
 
 def connected(world):
@@ -385,3 +399,18 @@ def spool_damaged(world, chance):
     world.damages.append((places, world.damaged() - before))
     if not any(places):
         world.violation("there was nothing to damage")
+
+
+def both_away(world, _):
+    world.redis.kill()
+    world.refine.kill()
+    yield
+    world.redis.start()
+    world.refine.start()
+    wait_for("resume", world.resume)
+
+
+def away(seconds):
+    """A plan without chance."""
+    return [(2, Fault("both_away", "redis", seconds, both_away, True, True,
+                      True), 0)]

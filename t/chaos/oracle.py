@@ -144,7 +144,7 @@ class Oracle:
                    if not any(window.fault.refuses and near(window, at, at)
                               for window in windows)))
         self.figures["requests refused"] = len(self.refused)
-        if any(window.fault.refuses for window in windows) \
+        if any(window.fault.name == "disk_full" for window in windows) \
            and not self.refused:
             self.violation("no request was ever refused, though the disk was "
                            "full")

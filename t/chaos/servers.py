@@ -207,6 +207,37 @@ class Disk:
                 for begin, end in merged]
 
 
+class Clock:
+    """The clock that nginx sees, by libfaketime; not under ASan, for both want
+    to be first.
+    """
+
+    LIBRARY = None if ASAN else next(iter(sorted(glob.glob(
+        "/usr/lib/*/faketime/libfaketimeMT.so.1"))), None)
+
+    def __init__(self, directory):
+        self.file = os.path.join(directory, "clock")
+        self.jump(0)
+
+    def jump(self, seconds):
+        """So much before the true time, within a second."""
+        with open(self.file + ".new", "w") as out:
+            out.write("%+d\n" % seconds)
+        os.rename(self.file + ".new", self.file)
+
+    def environment(self):
+        return {} if self.LIBRARY is None else {
+            "LD_PRELOAD": self.LIBRARY, "FAKETIME_TIMESTAMP_FILE": self.file,
+            "FAKETIME_CACHE_DURATION": "1", "NO_FAKE_STAT": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+    @classmethod
+    def yesterday(cls):
+        """An environment for what has to be valid when it is set back."""
+        return dict(os.environ) if cls.LIBRARY is None else {
+            **os.environ, "LD_PRELOAD": cls.LIBRARY, "FAKETIME": "-1d"}
+
+
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
         super().__init__("localhost", timeout=10)
@@ -335,7 +366,7 @@ class Refine:
                  "-subj", "/CN=" + NAME, "-addext", "subjectAltName=DNS:"
                  + NAME, "-days", "3650", "-keyout", self.file(name, "key"),
                  "-out", self.file(name, "crt")],
-                check=True, capture_output=True)
+                check=True, capture_output=True, env=Clock.yesterday())
         self.resolver, address = self.run("unix:" + self.dns_control,
                                           "dns:127.0.0.1:0", lines=2)
         self.dns_port = int(address.rsplit(":", 1)[1])
@@ -385,8 +416,9 @@ class Refine:
 
 
 class Nginx:
-    def __init__(self, directory, redis, refine, disk):
+    def __init__(self, directory, redis, refine, disk, clock):
         self.dir = directory
+        self.clock = clock
         self.port = free_port()
         self.log = os.path.join(directory, "error.log")
         self.conf = os.path.join(directory, "nginx.conf")
@@ -418,7 +450,7 @@ class Nginx:
             out.write(conf)
 
     def start(self):
-        env = dict(os.environ)
+        env = {**os.environ, **self.clock.environment()}
         if ASAN:
             env["LD_PRELOAD"] = " ".join(subprocess.run(
                 [os.environ.get("CC", "cc"), "-print-file-name=" + name],

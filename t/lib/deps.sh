@@ -1,13 +1,14 @@
 #!/bin/sh
 #
 # Installs what is missing from the distribution's packages.
-# usage: deps.sh build|demo|test|browser|fuzz|deb|valgrind|smoke|bench, or
+# usage: deps.sh build|demo|test|chaos|browser|fuzz|deb|valgrind|smoke|bench, or
 # smoke-root in the root of "make smoke"
 
 set -eu
 
 build="build-essential nginx nginx-dev libhiredis-dev libcjson-dev zlib1g-dev"
 demo="$build redis-server python3 curl openssl"
+chaos="$demo faketime"
 fuzz="$build clang libclang-rt-dev"
 suite="$demo perl libtest-base-perl libtest-longstring-perl
       libtext-diff-perl libipc-run-perl liblist-moreutils-perl liburi-perl
@@ -16,7 +17,7 @@ suite="$demo perl libtest-base-perl libtest-longstring-perl
       libnginx-mod-http-headers-more-filter libnginx-mod-http-brotli-filter"
 deb="$build dpkg-dev debhelper"
 browser="$demo chromium chromium-driver perl"
-test="$suite clang libclang-rt-dev libcmocka-dev chromium chromium-driver"
+test="$suite clang libclang-rt-dev libcmocka-dev faketime chromium chromium-driver"
 valgrind="$suite valgrind"
 smoke="debootstrap"
 smoke_root="$suite valkey-server"
@@ -26,6 +27,7 @@ case "${1:-build}" in
     build) wanted=$build ;;
     demo)  wanted=$demo ;;
     test)  wanted=$test ;;
+    chaos) wanted=$chaos ;;
     browser)    wanted=$browser ;;
     fuzz)  wanted=$fuzz ;;
     deb)   wanted=$deb ;;
@@ -33,7 +35,7 @@ case "${1:-build}" in
     smoke) wanted=$smoke ;;
     valgrind)   wanted=$valgrind ;;
     smoke-root) wanted=$smoke_root ;;
-    *)     echo "usage: $0 build|demo|test|browser|fuzz|deb|valgrind|smoke|bench" \
+    *)     echo "usage: $0 build|demo|test|chaos|browser|fuzz|deb|valgrind|smoke|bench" \
                 >&2
            exit 2 ;;
 esac

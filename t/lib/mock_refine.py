@@ -324,7 +324,11 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"H")
         if self.stale or self.early():
             return None
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:
+            self.close_connection = True
+            return None
         if self.path.startswith("/_mock/"):
             return self.control(body)
         text = body.decode("utf-8", "replace")
