@@ -10,7 +10,7 @@ environment: CHAOS_SECONDS (60), CHAOS_SEED (chosen and printed), CHAOS_RATE
 (events a second, 600), CHAOS_EVENTS (so many have to be acknowledged, and the
 run lasts as long as that should take), CHAOS_AWAY (instead of all faults Redis
 and Refine are away for so many seconds), CHAOS_FAULTS (only those whose name has one of these
-words in it), CHAOS_ASAN=1 (the module of "make asan"), CHAOS_KEEP=1 (keeps the
+words in it, or none after a "-"), CHAOS_ASAN=1 (the module of "make asan"), CHAOS_KEEP=1 (keeps the
 logs of a good run, too), CHAOS_SPOOL (its limit in MB, 64), CHAOS_MOUNT=0 (the
 disk becomes full by a limit on nginx, not by being small)
 """
@@ -295,8 +295,11 @@ def stop(grace):
 def main():
     sys.stdout.reconfigure(line_buffering=True)
     words = os.environ.get("CHAOS_FAULTS", "").split()
-    faults.FAULTS[:] = [one for one in faults.FAULTS if not words or any(
-        word in one.name for word in words)]
+    wanted = [word for word in words if word[0] != "-"]
+    faults.FAULTS[:] = [
+        one for one in faults.FAULTS
+        if not any(word[1:] in one.name for word in set(words) - set(wanted))
+        and (not wanted or any(word in one.name for word in wanted))]
     rows = faults.away(AWAY) if AWAY else faults.plan(SEED, SECONDS)
     print("chaos: %d s, %d faults, CHAOS_SEED=%s" % (SECONDS, len(rows), SEED),
           flush=True)

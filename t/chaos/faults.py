@@ -311,9 +311,11 @@ def upgraded(world, _):
 
 # The disk
 
-@fault("disk", 2, refuses=True)
+@fault("disk", 2, repeats=True, refuses=True)
 def disk_full(world, _):
-    """What a worker has sent gives room, so it is filled again and again."""
+    """What a worker has sent gives room, so it is filled again and again; who
+    exits then cannot write what is left of a batch that was sent in part.
+    """
     end = time.monotonic() + 2
     while time.monotonic() < end:
         world.disk.fill()
@@ -385,10 +387,12 @@ def spool_damaged(world, chance):
     world.redis.kill()
     time.sleep(2)
     places, files = [], []
-    for catalog in (CATALOG, LOCAL):
-        for path in world.disk.files(catalog, "*.spool"):
-            files.append(path)
-            places += world.disk.damage(path, chance)
+    # lest more is cut off than was seen
+    with world.nginx.stopped():
+        for catalog in (CATALOG, LOCAL):
+            for path in world.disk.files(catalog, "*.spool"):
+                files.append(path)
+                places += world.disk.damage(path, chance)
     yield
     world.redis.start()
     world.refine.usual()

@@ -1,5 +1,6 @@
 """The servers of the chaos test: Redis with a relay before it, Refine, nginx."""
 
+import contextlib
 import ctypes
 import glob
 import http.client
@@ -70,6 +71,11 @@ def send_signal(pid, number):
         pass
 
 
+def state(path):
+    with open(path) as stat:
+        return stat.read().rsplit(")", 1)[1].split()[0]
+
+
 def alive(pid):
     """Whether a process runs; one of ours that has ended is reaped."""
     try:
@@ -78,8 +84,7 @@ def alive(pid):
     except ChildProcessError:
         pass
     try:
-        with open("/proc/%d/stat" % pid) as stat:
-            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+        return state("/proc/%d/stat" % pid) != "Z"
     except (FileNotFoundError, ProcessLookupError):
         return False
 
@@ -477,6 +482,22 @@ class Nginx:
     def kill(self, pid):
         self.killed.add(pid)
         send_signal(pid, signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def stopped(self):
+        """All of its workers, with their threads."""
+        pids = self.workers()
+        try:
+            for pid in pids:
+                send_signal(pid, signal.SIGSTOP)
+            for pid in pids:
+                wait_for("workers to stop", lambda: all(
+                    state(path) == "T"
+                    for path in glob.glob("/proc/%d/task/*/stat" % pid)))
+            yield
+        finally:
+            for pid in pids:
+                send_signal(pid, signal.SIGCONT)
 
     def gone(self, pids, seconds):
         wait_for("the end of nginx %s" % pids,
