@@ -41,7 +41,7 @@ prove = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(TESTS)
 BROWSER ?= t/browser/browser.py
 browsers = NGX=$(NGX) OBJS=$(OBJS) prove --exec python3 $(BROWSER)
 
-.PHONY: all help deps build demo test unit fuzz check asan build_asan valgrind \
+.PHONY: all help deps build demo test unit shop fuzz check asan build_asan valgrind \
         clang smoke browser chaos bench soak install deb clean
 
 all: build
@@ -53,6 +53,7 @@ help:
 	@echo 'make test        install what is missing, build, run every test'
 	@echo 'make deps        install what the build needs'
 	@echo 'make unit        the C tests'
+	@echo 'make shop        the tests of the shop of the demo'
 	@echo 'make fuzz        fuzz the parsers, FUZZ_SECONDS=60 each (FUZZ=NAMES: only'
 	@echo '                 these of t/fuzz)'
 	@echo 'make check       levels, style, docs'
@@ -113,7 +114,7 @@ demo:
 
 test:
 	@t/lib/deps.sh test
-	@$(MAKE) -s build clang check unit asan
+	@$(MAKE) -s build clang check unit shop asan
 	@$(MAKE) -s fuzz FUZZ_SECONDS=1
 	$(prove)
 	$(browsers)
@@ -121,6 +122,9 @@ test:
 
 unit: $(units)
 	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)
+
+shop:
+	t/shop/test_shop.py
 
 alone_cc = $(CC) -W -Wall -Wno-unused-parameter -Werror \
     $(addprefix -I,$(wildcard $(addprefix $(NGX_SRC)/src/, \

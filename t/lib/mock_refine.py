@@ -7,6 +7,7 @@ the mock itself:
 
   GET  /_mock/requests?catalog=ID   what was received, as JSON
   GET  /_mock/summary               counts by catalog and event type
+  GET  /                            a page for people to look at, see mock_page
   POST /_mock/set                   how to answer; a JSON object with
        catalog   only for this catalog (default: all)
        status    answer with this status instead of 200
@@ -271,7 +272,34 @@ class Handler(BaseHTTPRequestHandler):
                 return self.error(404, "no such control")
         return self.answer(200, json.dumps(out))
 
+    def page(self, path, query):
+        """The page, its files, and what is new on it."""
+        import mock_page
+        kind = "text/html; charset=utf-8"
+        with LOCK:
+            requests = list(REQUESTS)
+        version = str(len(requests))
+        headers = {"Cache-Control": "no-store", "X-Version": version,
+                   "Content-Security-Policy": "default-src 'self'"}
+        if path in ("/_mock/page.css", "/_mock/page.js"):
+            name = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                "mock_" + path[7:])
+            with open(name, encoding="utf-8") as file:
+                body = file.read()
+            kind = "text/css" if path.endswith("css") else "text/javascript"
+        elif path == "/":
+            body = mock_page.page(requests)
+        elif query.get("version") == [version]:
+            return self.answer(204, headers=headers)
+        else:
+            body = mock_page.content(requests)
+        return self.answer(200, body, {"Content-Type": kind, **headers})
+
     def do_GET(self):
+        url = urlsplit(self.path)
+        if url.path in ("/", "/_mock/page", "/_mock/page.css",
+                        "/_mock/page.js"):
+            return self.page(url.path, parse_qs(url.query))
         if self.path.startswith("/_mock/"):
             return self.control(b"")
         return self.error(404, "nothing here")

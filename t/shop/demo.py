@@ -17,17 +17,15 @@ import subprocess
 import sys
 import time
 
+sys.dont_write_bytecode = True
+from walk import fail, request, walk  # noqa: E402
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 DIR = os.path.join(ROOT, "objs", "demo")
 MODULE = os.path.join(ROOT, "objs", "ngx_http_refine_module.so")
 KEY = "demo-key"
 PROCESSES = []
-
-
-def fail(text):
-    print("demo: " + text, file=sys.stderr)
-    sys.exit(1)
 
 
 def free_port(wanted):
@@ -84,17 +82,6 @@ def wait_for(what, test):
     return fail("%s: nothing after 15 seconds, see %s" % (what, DIR))
 
 
-def request(port, method, path, body=None, headers=None):
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request(method, path, body, headers or {})
-        response = connection.getresponse()
-        data = response.read()
-        return response.status, response.headers, data
-    finally:
-        connection.close()
-
-
 def write_config(port, shop, mock):
     with open(os.path.join(DIR, "refine.key"), "w") as out:
         os.fchmod(out.fileno(), 0o600)
@@ -117,17 +104,18 @@ def start_all():
     shutil.rmtree(DIR, ignore_errors=True)
     os.makedirs(DIR)
     port = free_port(int(os.environ.get("DEMO_PORT", "8080")))
-    shop, mock = free_port(0), free_port(0)
+    mock = free_port(port + 1)
+    shop = free_port(0)
     redis = os.path.join(DIR, "redis.sock")
     nginx = os.environ.get("NGX") or shutil.which("nginx") or "/usr/sbin/nginx"
 
     start("redis", "redis-server", "--port", "0", "--unixsocket", redis,
           "--dir", DIR, "--appendonly", "yes", "--save", "")
-    start("mock", "/usr/bin/python3",
+    start("mock", "/usr/bin/python3", "-B",
           os.path.join(ROOT, "t", "lib", "mock_refine.py"), "--key", KEY,
           "127.0.0.1:%d" % mock, stdin=subprocess.PIPE)
-    start("shop", "/usr/bin/python3", os.path.join(HERE, "shop.py"),
-          "127.0.0.1:%d" % shop)
+    start("shop", "/usr/bin/python3", "-B", os.path.join(HERE, "shop.py"),
+          "127.0.0.1:%d" % shop, "http://127.0.0.1:%d/" % mock)
     wait_for("redis", lambda: os.path.exists(redis))
     wait_for("mock", lambda: request(mock, "GET", "/_mock/summary"))
     wait_for("shop", lambda: request(shop, "GET", "/"))
@@ -135,75 +123,6 @@ def start_all():
           "-c", write_config(port, shop, mock))
     wait_for("nginx", lambda: request(port, "GET", "/")[0] == 200)
     return port, mock, redis
-
-
-class Customer:
-    """A browser that keeps its cookies."""
-
-    def __init__(self, port):
-        self.port = port
-        self.cookies = {}
-        self.sent = {}
-
-    def fetch(self, method, path, event=None):
-        headers = {"Host": "127.0.0.1:%d" % self.port,
-                   "User-Agent": "demo walk"}
-        if self.cookies:
-            headers["Cookie"] = "; ".join(
-                "%s=%s" % pair for pair in self.cookies.items())
-        body = None if event is None else json.dumps(event)
-        status, headers, data = request(self.port, method, path, body, headers)
-        for line in headers.get_all("Set-Cookie") or []:
-            name, value = line.split(";")[0].split("=", 1)
-            self.cookies[name] = value
-        return status, headers, data
-
-    def serve(self, path):
-        """Search results or recommendations: the serve id and the items."""
-        status, headers, data = self.fetch("GET", path)
-        serve = headers.get("X-Refine-Serve-Id")
-        items = json.loads(data)["results"]
-        print("  GET %-45s %d, %2d items, serve %s"
-              % (path, status, len(items), serve))
-        if not serve:
-            fail("no X-Refine-Serve-Id in the answer to " + path)
-        self.count("items_served")
-        return serve, items
-
-    def track(self, kind, **fields):
-        status, _, data = self.fetch("POST", "/refine/collect",
-                                     dict(fields, type=kind))
-        print("  POST /refine/collect %-12s %d" % (kind, status))
-        if status != 204:
-            fail("collect answered %d: %s" % (status, data.decode()))
-        self.count(kind)
-
-    def count(self, kind):
-        self.sent[kind] = self.sent.get(kind, 0) + 1
-
-
-def walk(port):
-    customer = Customer(port)
-    print("\nA customer walks through the shop:")
-    customer.serve("/api/search?q=unobtainium")
-    for query in ("wool+jacket", "boot", "steel+teapot"):
-        serve, items = customer.serve("/api/search?q=%s&limit=6" % query)
-        for position, item in enumerate(items[:3]):
-            customer.track("view", serveId=serve, itemId=item["productId"],
-                           position=position)
-        first = items[0]
-        customer.track("click", serveId=serve, itemId=first["productId"],
-                       position=0, timestamp=int(time.time() * 1000))
-        serve, items = customer.serve("/api/recommendations?productId=%s"
-                                      % first["productId"])
-        customer.track("add_to_cart", serveId=serve,
-                       itemId=items[0]["productId"], position=0)
-    price = items[0]["metadata"]["price"]
-    customer.track("purchase", orderId="order_%d" % time.time(),
-                   value=round(2 * price, 2), currency="USD",
-                   items=[{"itemId": items[0]["productId"], "quantity": 2,
-                           "unitPrice": price}])
-    return customer.sent
 
 
 def show(port, mock, sent):
@@ -245,7 +164,7 @@ def main():
         print("""
 The shop      http://127.0.0.1:%d/
 Its status    http://127.0.0.1:%d/refine/status
-Refine's side http://127.0.0.1:%d/_mock/summary
+Refine's side http://127.0.0.1:%d/
 The queue     redis-cli -s %s
 Logs          %s
 

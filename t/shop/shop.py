@@ -1,98 +1,97 @@
 #!/usr/bin/python3
 """A small shop with a real search, to stand behind nginx in the demo.
 
-usage: shop.py HOST:PORT
+usage: shop.py HOST:PORT [WHERE REFINE'S SIDE CAN BE SEEN]
 
-GET /                                  the storefront, one page
-GET /api/search?q=TEXT[&limit=N]       full text search (SQLite FTS5)
-GET /api/recommendations?productId=ID  products like this one
+GET  /                           home: two rows of recommendations
+GET  /search, /category/NAME     products: q, category, colour, material, min,
+                                 max, stock, sort, page, limit
+GET  /product/SKU                a product and what is similar
+GET  /cart, /checkout            POST changes the cart, buys what is in it
+GET  /thanks/ORDER               what was bought
+GET  /live                       a search that the browser draws from JSON
+GET  /api/search                 the search as JSON
+GET  /api/recommendations?productId=SKU[&limit=N]
 """
 
+import collections
 import json
 import os
 import re
-import sqlite3
+import secrets
 import sys
-import threading
+from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pages
+from catalog import Catalog, Query
+from pictures import picture
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-KINDS = {
-    "shoes": ["running shoe", "trail shoe", "sneaker", "boot", "sandal"],
-    "clothing": ["jacket", "sweater", "shirt", "trousers", "scarf"],
-    "kitchen": ["kettle", "frying pan", "teapot", "knife", "mug"],
-    "garden": ["watering can", "spade", "lantern", "bench", "planter"],
-}
-STYLES = ["classic", "light", "winter", "everyday", "compact"]
-MATERIALS = ["wool", "leather", "steel", "cotton"]
-
-
-def products():
-    """Some hundred products, the same at each start."""
-    number = 0
-    for category, kinds in KINDS.items():
-        for kind in kinds:
-            for style in STYLES:
-                for material in MATERIALS:
-                    number += 1
-                    title = "%s %s %s" % (style.capitalize(), material, kind)
-                    price = 9.95 + number * 37 % 190
-                    yield ("sku_%03d" % number, title, category, price,
-                           "A %s %s made of %s, from our %s range."
-                           % (style, kind, material, category))
-
-
-class Catalog:
-    """The products and their index, in memory."""
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.db = sqlite3.connect(":memory:", check_same_thread=False)
-        self.db.execute("CREATE VIRTUAL TABLE product USING fts5(id UNINDEXED,"
-                        " title, category, price UNINDEXED, description,"
-                        " tokenize = 'porter')")
-        self.db.executemany("INSERT INTO product VALUES (?, ?, ?, ?, ?)",
-                            products())
-
-    @staticmethod
-    def result(row, score):
-        return {"productId": row[0], "score": score, "metadata": {
-            "title": row[1], "category": row[2], "price": row[3]}}
-
-    def search(self, text, limit):
-        words = re.findall(r"\w+", text.lower())
-        if not words:
-            return [], 0
-        query = " ".join('"%s"' % word for word in words)
-        with self.lock:
-            total = self.db.execute(
-                "SELECT count(*) FROM product WHERE product MATCH ?",
-                (query,)).fetchone()[0]
-            rows = self.db.execute(
-                "SELECT id, title, category, price, bm25(product) FROM product"
-                " WHERE product MATCH ? ORDER BY 5, id LIMIT ?",
-                (query, limit)).fetchall()
-        return [self.result(row, round(-row[4], 4)) for row in rows], total
-
-    def similar(self, product, limit):
-        with self.lock:
-            row = self.db.execute(
-                "SELECT title, category FROM product WHERE id = ?",
-                (product,)).fetchone()
-            if row is None:
-                return None
-            query = " OR ".join('"%s"' % word for word in row[0].split())
-            rows = self.db.execute(
-                "SELECT id, title, category, price, bm25(product) FROM product"
-                " WHERE product MATCH ? AND id <> ? AND category = ?"
-                " ORDER BY 5, id LIMIT ?",
-                (query, product, row[1], limit)).fetchall()
-        return [self.result(row, round(-row[4], 4)) for row in rows]
-
+FILES = {"/style.css": "text/css", "/shop.js": "text/javascript",
+         "/live.js": "text/javascript", "/beacon.js": "text/javascript",
+         "/icon.svg": "image/svg+xml"}
+POLICY = ("default-src 'self'; base-uri 'none'; form-action 'self'; "
+          "frame-ancestors 'none'")
+LINES_TO_KEEP = 40
+ORDERS_TO_KEEP = 1000
+MAX_QUANTITY = 99
 
 CATALOG = Catalog()
+ORDERS = collections.OrderedDict()
+
+
+def read_cart(value):
+    """The cart of a cookie: pairs of what is sold and how many."""
+    found = re.findall(r"(sku_\d{3})\.(\d{1,2})", value)[:LINES_TO_KEEP]
+    return [(CATALOG.by_sku[sku], int(count)) for sku, count in found
+            if sku in CATALOG.by_sku and int(count)]
+
+
+def write_cart(cart):
+    return "-".join("%s.%d" % (product.sku, quantity)
+                    for product, quantity in cart)
+
+
+def change_cart(cart, form):
+    """The cart after a form was sent."""
+    product = CATALOG.by_sku.get(form.get("sku", ""))
+    if product is None:
+        return cart
+    count = re.sub(r"\D", "", form.get("quantity", "1"))[:4]
+    count = 0 if form.get("remove") else int(count or 0)
+    lines = {one.sku: (one, quantity) for one, quantity in cart}
+    if not form.get("set"):
+        count += lines.get(product.sku, (product, 0))[1]
+    if count:
+        lines[product.sku] = (product, min(count, MAX_QUANTITY))
+    else:
+        lines.pop(product.sku, None)
+    return list(lines.values())[-LINES_TO_KEEP:]
+
+
+def place_order(cart):
+    order = {
+        "orderId": "order_" + secrets.token_hex(6), "currency": "USD",
+        "value": round(sum(quantity * product.price
+                           for product, quantity in cart), 2),
+        "items": [{"itemId": product.sku, "quantity": quantity,
+                   "unitPrice": product.price}
+                  for product, quantity in cart]}
+    ORDERS[order["orderId"]] = order
+    while len(ORDERS) > ORDERS_TO_KEEP:
+        ORDERS.popitem(last=False)
+    return order
+
+
+def as_json(hits):
+    return [{"productId": hit.product.sku, "score": round(hit.score, 4),
+             "metadata": {"title": hit.product.title,
+                          "category": hit.product.category,
+                          "price": hit.product.price,
+                          "rating": hit.product.rating,
+                          "stock": hit.product.stock}} for hit in hits]
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -102,42 +101,154 @@ class Handler(BaseHTTPRequestHandler):
     def log_message(self, *args):
         pass
 
-    def answer(self, status, body, kind="application/json"):
-        body = body.encode()
+    def send(self, status, body, kind, headers=()):
+        body = body if isinstance(body, bytes) else body.encode()
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
+        for name, value in headers:
+            self.send_header(name, value)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
 
+    def html(self, body, status=200, headers=()):
+        self.send(status, body, "text/html; charset=utf-8",
+                  [("Cache-Control", "private, no-cache"),
+                   ("Content-Security-Policy", POLICY), *headers])
+
+    def json(self, status, **body):
+        self.send(status, json.dumps(dict(status=status, **body)),
+                  "application/json", [("Cache-Control", "no-store")])
+
+    def go(self, where, cart=None):
+        headers = [("Location", where), ("Cache-Control", "no-store")]
+        if cart is not None:
+            headers.append(self.cookie("cart", write_cart(cart)))
+        self.send(303, "", "text/plain", headers)
+
+    @staticmethod
+    def cookie(name, value):
+        return ("Set-Cookie", "%s=%s; Path=/; HttpOnly; SameSite=Lax%s" % (
+            name, value, "" if value else "; Max-Age=0"))
+
+    def read_cookies(self):
+        cookies = SimpleCookie()
+        try:
+            cookies.load(self.headers.get("Cookie", ""))
+        except CookieError:
+            pass
+        values = {name: one.value for name, one in cookies.items()}
+        self.cart = read_cart(values.get("cart", ""))
+        self.seen = [sku for sku in re.findall(
+            r"sku_\d{3}", values.get("seen", ""))[:6]
+            if sku in CATALOG.by_sku]
+
     def do_GET(self):
         url = urlsplit(self.path)
-        args = {k: v[0] for k, v in parse_qs(url.query).items()}
-        limit = max(1, min(100, int(re.sub(r"\D", "", args.get("limit", ""))
-                                    or 12)))
-        if url.path == "/":
-            with open(os.path.join(HERE, "index.html")) as page:
-                return self.answer(200, page.read(), "text/html")
-        if url.path == "/api/search":
-            results, total = CATALOG.search(args.get("q", ""), limit)
-            return self.answer(200, json.dumps({
-                "status": 200, "results": results, "totalResults": total}))
-        if url.path == "/api/recommendations":
-            results = CATALOG.similar(args.get("productId", ""), limit)
-            if results is not None:
-                return self.answer(200, json.dumps({
-                    "status": 200, "results": results}))
-            return self.answer(404, json.dumps({
-                "status": 404, "message": "no such product"}))
-        return self.answer(404, json.dumps({
-            "status": 404, "message": "not found"}))
+        args = parse_qs(url.query, errors="replace")
+        path = unquote(url.path)
+        self.read_cookies()
+        if path in FILES:
+            with open(os.path.join(HERE, path[1:]), "rb") as file:
+                return self.send(200, file.read(), FILES[path],
+                                 [("Cache-Control", "no-cache")])
+        first, _, rest = path[1:].partition("/")
+        find = getattr(self, "get_" + first, None) if re.match(
+            r"[a-z]*\Z", first) else None
+        if find is None or find(rest, args) is False:
+            return self.html(pages.missing(self.cart), 404)
+        return None
 
     do_HEAD = do_GET
+
+    def get_(self, rest, args):
+        self.html(pages.home(CATALOG, self.seen, self.cart))
+
+    def get_search(self, rest, args):
+        if rest:
+            return False
+        return self.html(pages.listing(CATALOG.search(Query(args)),
+                                       self.cart))
+
+    def get_category(self, rest, args):
+        if rest not in pages.CATEGORIES:
+            return False
+        args.pop("q", None)
+        return self.html(pages.listing(
+            CATALOG.search(Query(args, category=rest)), self.cart, rest))
+
+    def get_product(self, rest, args):
+        product = CATALOG.by_sku.get(rest)
+        if product is None:
+            return False
+        seen = [rest] + [sku for sku in self.seen if sku != rest]
+        return self.html(pages.product_page(product, CATALOG, self.cart),
+                         headers=[self.cookie("seen", ".".join(seen[:6]))])
+
+    def get_picture(self, rest, args):
+        product = CATALOG.by_sku.get(rest[:-4])
+        if product is None or not rest.endswith(".svg"):
+            return False
+        return self.send(200, picture(product), "image/svg+xml",
+                         [("Cache-Control", "public, max-age=3600")])
+
+    def get_cart(self, rest, args):
+        return self.html(pages.cart_page(CATALOG, self.cart))
+
+    def get_checkout(self, rest, args):
+        if not self.cart:
+            return self.go("/cart")
+        return self.html(pages.checkout(self.cart))
+
+    def get_thanks(self, rest, args):
+        order = ORDERS.get(rest)
+        if order is None:
+            return False
+        return self.html(pages.thanks(order, CATALOG))
+
+    def get_live(self, rest, args):
+        return self.html(pages.live(self.cart))
+
+    def get_api(self, rest, args):
+        if rest == "search":
+            result = CATALOG.search(Query(args))
+            return self.json(200, results=as_json(result.hits),
+                             totalResults=result.total)
+        if rest != "recommendations":
+            return self.json(404, message="not found")
+        query = Query(args)
+        sku = args.get("productId", [""])[0]
+        if sku not in CATALOG.by_sku:
+            return self.json(404, message="no such product")
+        return self.json(200, results=as_json(
+            CATALOG.near([sku], min(query.limit, 12))))
+
+    def do_POST(self):
+        length = self.headers.get("Content-Length", "0")
+        if not length.isdigit() or int(length) > 65536:
+            self.close_connection = True
+            return self.html(pages.missing(()), 413)
+        body = self.rfile.read(int(length)).decode("utf-8", "replace")
+        form = {name: values[0] for name, values in parse_qs(body).items()}
+        self.read_cookies()
+        if self.path == "/cart":
+            return self.go("/cart", change_cart(self.cart, form))
+        if self.path == "/checkout" and self.cart:
+            order = place_order(self.cart)
+            return self.go("/thanks/" + order["orderId"], [])
+        if self.path == "/checkout":
+            return self.go("/cart")
+        return self.html(pages.missing(self.cart), 404)
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
 
 
 if __name__ == "__main__":
     host, port = sys.argv[1].rsplit(":", 1)
-    ThreadingHTTPServer.daemon_threads = True
-    ThreadingHTTPServer((host, int(port)), Handler).serve_forever()
+    if len(sys.argv) > 2:
+        pages.LINKS["refine"] = sys.argv[2]
+    Server((host, int(port)), Handler).serve_forever()
