@@ -277,3 +277,24 @@ def purchased(world, page):
         page.js("return refine.events.flush()")
         page.reload()
     same(briefs(world.events()), [("purchase", order)])
+
+
+@test("refine_inject: a page that knows nothing of it, private and cacheable")
+def injected(world, page):
+    body = html(box([item("a"), item("b")]), head="")
+    for cache in ("no-store", "public, max-age=60"):
+        world.pages["/rewritten"] = body, {"Cache-Control": cache}
+        fresh(world, page)
+        page.open(world.origin + "/rewritten")
+        page.wait(READY)
+        given = page.js("return document.querySelector('ul').dataset"
+                        ".refineServeId || null")
+        assert (given is None) == cache.startswith("public"), given
+        page.js("document.querySelectorAll('li')[1].click()")
+        page.wait("(({queued, sent}) => queued + sent)"
+                  "(refine.events.getMetrics()) === %d" % (3 if given else 4))
+        got = flushed(world, page)
+        serve = serves(world.events())["a"]
+        assert given in (None, serve), serve
+        same(got, ordered(served(["a", "b"]), view(serve, "a", 0),
+                          view(serve, "b", 1), click(serve, "b", 1)))
