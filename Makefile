@@ -38,7 +38,7 @@ TESTS ?= t
 prove = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(TESTS)
 
 # what runs in Chromium
-BROWSER ?= t/browser/browser.py
+BROWSER ?= t/browser/browser.py t/browser/page.py
 browsers = NGX=$(NGX) OBJS=$(OBJS) prove --exec python3 $(BROWSER)
 
 .PHONY: all help deps build demo test unit shop fuzz check asan build_asan valgrind \
@@ -84,7 +84,7 @@ deps:
 build: $(module)
 
 # what becomes C when it is configured
-embedded := $(wildcard $(src)/*.js $(src)/embed.sh)
+embedded := $(wildcard $(src)/*.js $(src)/status.* $(src)/embed.sh)
 
 # The distribution keeps the flags that its nginx was configured with beside
 # the headers; a source tree is configured to be binary compatible with any

@@ -1,6 +1,7 @@
 
 #include "ngx_http_refine_answer.h"
 #include "ngx_http_refine_collect_core.h"
+#include "ngx_http_refine_conf.h"
 
 
 #define NGX_HTTP_REFINE_COLLECT_TYPES                                         \
@@ -18,6 +19,7 @@ ngx_http_refine_collect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_str_t                       *value;
     ngx_uint_t                       i;
+    ngx_http_refine_srv_conf_t      *server;
     ngx_http_refine_collect_conf_t  *collect;
 
     if (lcf->collect) {
@@ -55,6 +57,12 @@ ngx_http_refine_collect(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     lcf->collect = collect;
+
+    if (!collect->trusted) {
+        server = ngx_http_conf_get_module_srv_conf(cf, ngx_http_refine_module);
+
+        ngx_http_refine_conf_exact(cf, &server->collect);
+    }
 
     return ngx_http_refine_answer_set(cf, ngx_http_refine_collect_handler);
 }

@@ -46,6 +46,7 @@ ngx_http_refine_conf_create_loc(ngx_conf_t *cf)
      *
      *     rlcf->any = 0;
      *     rlcf->format = 0;
+     *     rlcf->control = { 0, NULL };
      *     rlcf->collect = NULL;
      *     rlcf->script = NULL;
      */
@@ -55,6 +56,28 @@ ngx_http_refine_conf_create_loc(ngx_conf_t *cf)
     rlcf->inject = NGX_CONF_UNSET_PTR;
 
     return rlcf;
+}
+
+
+void *
+ngx_http_refine_conf_create_srv(ngx_conf_t *cf)
+{
+    /* zeros: no location known yet */
+
+    return ngx_pcalloc(cf->pool, sizeof(ngx_http_refine_srv_conf_t));
+}
+
+
+void
+ngx_http_refine_conf_exact(ngx_conf_t *cf, ngx_str_t *uri)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    if (clcf->exact_match && uri->len == 0) {
+        *uri = clcf->name;
+    }
 }
 
 
@@ -97,6 +120,7 @@ ngx_http_refine_conf_merge_loc(ngx_conf_t *cf, void *parent, void *child)
 
         conf->any = prev->any;
         conf->format = prev->format;
+        conf->control = prev->control;
         conf->collect = prev->collect;
         conf->script = prev->script;
     }

@@ -13,11 +13,19 @@
 
 
 void *ngx_http_refine_conf_create_main(ngx_conf_t *cf);
+void *ngx_http_refine_conf_create_srv(ngx_conf_t *cf);
 void *ngx_http_refine_conf_create_loc(ngx_conf_t *cf);
 
 /* also refuses refine_serve and refine_collect where no catalog applies */
 char *ngx_http_refine_conf_merge_loc(ngx_conf_t *cf, void *parent,
     void *child);
+
+/*
+ * For the setter of a directive: sets *uri, of the server's configuration, to
+ * the URI of the location where that is exact; the first one counts.  A page of
+ * the server may refer to it then.
+ */
+void ngx_http_refine_conf_exact(ngx_conf_t *cf, ngx_str_t *uri);
 
 /* setter of refine_serve */
 char *ngx_http_refine_conf_serve(ngx_conf_t *cf, ngx_command_t *cmd,

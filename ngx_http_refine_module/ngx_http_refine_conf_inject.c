@@ -14,11 +14,10 @@ static ngx_int_t ngx_http_refine_conf_inject_uri(ngx_conf_t *cf,
 static ngx_int_t ngx_http_refine_conf_inject_nonce(ngx_conf_t *cf,
     ngx_http_refine_inject_conf_t *inject, ngx_str_t *text);
 static ngx_int_t ngx_http_refine_conf_inject_default(ngx_conf_t *cf,
-    ngx_http_refine_inject_conf_t *inject, ngx_str_t *uri, const char *name);
+    ngx_http_refine_inject_conf_t *inject, ngx_str_t *uri, ngx_str_t *exact,
+    const char *name);
 static void ngx_http_refine_conf_inject_at(ngx_conf_t *cf, ngx_conf_t *at,
     ngx_conf_file_t *file, ngx_http_refine_inject_conf_t *inject);
-static ngx_str_t *ngx_http_refine_conf_inject_find(ngx_queue_t *locations,
-    ngx_uint_t script);
 static ngx_int_t ngx_http_refine_conf_inject_element(ngx_conf_t *cf,
     ngx_http_refine_inject_conf_t *inject);
 
@@ -205,6 +204,7 @@ ngx_http_refine_conf_inject_complete(ngx_conf_t *cf,
     ngx_http_refine_loc_conf_t *conf)
 {
     void                           *server;
+    ngx_http_refine_srv_conf_t     *rscf;
     ngx_http_refine_inject_conf_t  *inject;
 
     server = ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module);
@@ -221,11 +221,13 @@ ngx_http_refine_conf_inject_complete(ngx_conf_t *cf,
     *inject = *conf->inject;
     inject->server = server;
 
+    rscf = ngx_http_conf_get_module_srv_conf(cf, ngx_http_refine_module);
+
     if (ngx_http_refine_conf_inject_default(cf, inject, &inject->script,
-                                            "script")
+                                            &rscf->script, "script")
         != NGX_OK
         || ngx_http_refine_conf_inject_default(cf, inject, &inject->collect,
-                                               "collect")
+                                               &rscf->collect, "collect")
            != NGX_OK)
     {
         return NGX_CONF_ERROR;
@@ -240,38 +242,32 @@ ngx_http_refine_conf_inject_complete(ngx_conf_t *cf,
 
 static ngx_int_t
 ngx_http_refine_conf_inject_default(ngx_conf_t *cf,
-    ngx_http_refine_inject_conf_t *inject, ngx_str_t *uri, const char *name)
+    ngx_http_refine_inject_conf_t *inject, ngx_str_t *uri, ngx_str_t *exact,
+    const char *name)
 {
-    ngx_str_t                 *found;
     ngx_conf_t                 at;
     ngx_conf_file_t            file;
-    ngx_http_core_loc_conf_t  *clcf;
     ngx_http_core_srv_conf_t  *cscf;
 
     if (uri->len) {
         return NGX_OK;
     }
 
-    cscf = inject->server;
-    clcf = cscf->ctx->loc_conf[ngx_http_core_module.ctx_index];
-
-    found = ngx_http_refine_conf_inject_find(clcf->locations,
-                                             uri == &inject->script);
-
-    if (found == NULL) {
-        ngx_http_refine_conf_inject_at(cf, &at, &file, inject);
-
-        ngx_conf_log_error(NGX_LOG_EMERG, &at, 0,
-                           "\"refine_inject\" needs \"%s=URI\", or "
-                           "\"location = URI { refine_%s; }\" in the server "
-                           "in %s:%ui", name, name, cscf->file_name,
-                           cscf->line);
-        return NGX_ERROR;
+    if (exact->len) {
+        *uri = *exact;
+        return NGX_OK;
     }
 
-    *uri = *found;
+    cscf = inject->server;
 
-    return NGX_OK;
+    ngx_http_refine_conf_inject_at(cf, &at, &file, inject);
+
+    ngx_conf_log_error(NGX_LOG_EMERG, &at, 0,
+                       "\"refine_inject\" needs \"%s=URI\", or "
+                       "\"location = URI { refine_%s; }\" in the server "
+                       "in %s:%ui", name, name, cscf->file_name, cscf->line);
+
+    return NGX_ERROR;
 }
 
 
@@ -288,50 +284,6 @@ ngx_http_refine_conf_inject_at(ngx_conf_t *cf, ngx_conf_t *at,
     file->line = inject->place.line;
 
     at->conf_file = file;
-}
-
-
-/*
- * The first exact location for browsers, those within others included, with
- * refine_script or else refine_collect.
- */
-
-static ngx_str_t *
-ngx_http_refine_conf_inject_find(ngx_queue_t *locations, ngx_uint_t script)
-{
-    ngx_str_t                       *name;
-    ngx_queue_t                     *q;
-    ngx_http_core_loc_conf_t        *clcf;
-    ngx_http_location_queue_t       *lq;
-    ngx_http_refine_loc_conf_t      *rlcf;
-
-    if (locations == NULL) {
-        return NULL;
-    }
-
-    for (q = ngx_queue_head(locations);
-         q != ngx_queue_sentinel(locations);
-         q = ngx_queue_next(q))
-    {
-        lq = (ngx_http_location_queue_t *) q;
-        clcf = lq->exact ? lq->exact : lq->inclusive;
-        rlcf = clcf->loc_conf[ngx_http_refine_module.ctx_index];
-
-        if (clcf->exact_match
-            && (script ? rlcf->script != NULL
-                       : rlcf->collect && !rlcf->collect->trusted))
-        {
-            return &clcf->name;
-        }
-
-        name = ngx_http_refine_conf_inject_find(clcf->locations, script);
-
-        if (name) {
-            return name;
-        }
-    }
-
-    return NULL;
 }
 
 

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_refine_answer.h"
+#include "ngx_http_refine_conf.h"
 #include "ngx_http_refine_control_core.h"
 #include "ngx_http_refine_flush.h"
 #include "ngx_http_refine_guard.h"
@@ -266,8 +267,9 @@ ngx_http_refine_control(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_refine_loc_conf_t *lcf = conf;
 
-    ngx_str_t   *value;
-    ngx_uint_t   i;
+    ngx_str_t                   *value;
+    ngx_uint_t                   i;
+    ngx_http_refine_srv_conf_t  *server;
 
     value = cf->args->elts;
 
@@ -283,6 +285,10 @@ ngx_http_refine_control(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
         lcf->any = 1;
     }
+
+    server = ngx_http_conf_get_module_srv_conf(cf, ngx_http_refine_module);
+
+    ngx_http_refine_conf_exact(cf, &server->control);
 
     return ngx_http_refine_answer_set(cf, ngx_http_refine_control_handler);
 }

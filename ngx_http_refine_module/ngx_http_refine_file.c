@@ -30,6 +30,9 @@ static ngx_str_t *ngx_http_refine_file_cache(ngx_http_request_t *r,
 
 static const ngx_http_refine_file_type_t  ngx_http_refine_file_types[] = {
     { ".js", "text/javascript; charset=utf-8" },
+    { ".html", "text/html; charset=utf-8" },
+    { ".css", "text/css; charset=utf-8" },
+    { ".svg", "image/svg+xml" },
     { NULL, NULL }
 };
 
@@ -199,8 +202,14 @@ ngx_http_refine_file_cache(ngx_http_request_t *r, ngx_http_refine_file_t *file)
 {
     ngx_str_t  version;
 
+    static ngx_str_t  checked = ngx_string("no-cache");
     static ngx_str_t  minutes = ngx_string("public, max-age=300");
-    static ngx_str_t  ever = ngx_string("public, max-age=31536000, immutable");
+    static ngx_str_t  ever =
+        ngx_string("public, max-age=31536000, immutable");
+
+    if (file->checked) {
+        return &checked;
+    }
 
     if (ngx_http_arg(r, (u_char *) "v", 1, &version) == NGX_OK
         && version.len == file->version.len

@@ -17,6 +17,7 @@ struct ngx_http_refine_file_s {
     ngx_str_t                  text;
     ngx_str_t                  gzip;
     ngx_str_t                  version;     /* embedded.h */
+    unsigned                   checked:1;   /* a cache has to ask each time */
 };
 
 
@@ -31,8 +32,9 @@ ngx_http_refine_file_t *ngx_http_refine_file(ngx_conf_t *cf,
  * Answers GET and HEAD with the file, compressed where the client takes it,
  * and anything else with 405; returns what ngx_http_finalize_request() takes.
  * A cache may keep for good what was asked for by its version (RFC 8246), by
- * "v" in the arguments, and anything else for some minutes; an If-None-Match
- * is answered by nginx (ngx_http_not_modified_filter_module).
+ * "v" in the arguments, and anything else for some minutes, unless it has to
+ * ask each time; an If-None-Match is answered by nginx
+ * (ngx_http_not_modified_filter_module).
  */
 ngx_int_t ngx_http_refine_file_send(ngx_http_request_t *r,
     ngx_http_refine_file_t *file);

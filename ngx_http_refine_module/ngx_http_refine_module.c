@@ -68,7 +68,7 @@ static ngx_command_t  ngx_http_refine_commands[] = {
       NULL },
 
     { ngx_string("refine_status"),
-      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE12,
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS|NGX_CONF_TAKE123,
       ngx_http_refine_status,
       NGX_HTTP_LOC_CONF_OFFSET,
       0,
@@ -92,7 +92,7 @@ static ngx_http_module_t  ngx_http_refine_module_ctx = {
     ngx_http_refine_conf_create_main,      /* create main configuration */
     NULL,                                  /* init main configuration */
 
-    NULL,                                  /* create server configuration */
+    ngx_http_refine_conf_create_srv,       /* create server configuration */
     NULL,                                  /* merge server configuration */
 
     ngx_http_refine_conf_create_loc,       /* create location configuration */

@@ -263,6 +263,7 @@ typedef struct {
     ngx_uint_t                     serves;      /* refine_serve is in use */
     ngx_uint_t                     injects;     /* refine_inject is in use */
     ngx_uint_t                     collects;    /* refine_collect is in use */
+    ngx_http_refine_file_t       **page;        /* NULL: no refine_status */
 } ngx_http_refine_main_conf_t;
 
 
@@ -273,11 +274,22 @@ typedef struct {
     ngx_uint_t                     any;         /* status, control: not only
                                                    from loopback */
     ngx_uint_t                     format;      /* status: report.h */
+    ngx_str_t                      control;     /* status: URI; data NULL:
+                                                   of the server */
 
     /* NULL: no such directive here */
     ngx_http_refine_collect_conf_t  *collect;
     ngx_http_refine_file_t        *script;
 } ngx_http_refine_loc_conf_t;
+
+
+/* what has an exact location of its own in this server; empty: has none */
+
+typedef struct {
+    ngx_str_t                      script;
+    ngx_str_t                      collect;
+    ngx_str_t                      control;
+} ngx_http_refine_srv_conf_t;
 
 
 /*

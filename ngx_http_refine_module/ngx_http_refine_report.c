@@ -153,8 +153,7 @@ ngx_http_refine_report_done(ngx_http_refine_report_t *report)
         ngx_http_refine_buf_t *b) =
     {
         ngx_http_refine_report_json,
-        ngx_http_refine_report_prometheus,
-        ngx_http_refine_report_html
+        ngx_http_refine_report_prometheus
     };
 
     c = report->request->connection;

@@ -15,7 +15,6 @@
 typedef enum {
     NGX_HTTP_REFINE_REPORT_JSON = 0,
     NGX_HTTP_REFINE_REPORT_PROMETHEUS,      /* text format 0.0.4 */
-    NGX_HTTP_REFINE_REPORT_HTML,
     NGX_HTTP_REFINE_REPORT_FORMATS
 } ngx_http_refine_report_format_e;
 
@@ -24,12 +23,16 @@ typedef enum {
 typedef void (*ngx_http_refine_report_pt)(void *data, ngx_str_t *text);
 
 
-/* what an action of refine_control has come to, in front of the metrics */
+/*
+ * What stands in front of the metrics: what an action of refine_control has
+ * come to, and for the page where that is.
+ */
 
 typedef struct {
     const char      *error;         /* NULL: none; a constant text */
     unsigned         replay:1;
     ngx_uint_t       replayed;      /* dead letters */
+    ngx_str_t        control;       /* where refine_control is; or empty */
 } ngx_http_refine_outcome_t;
 
 

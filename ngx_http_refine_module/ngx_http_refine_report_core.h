@@ -1,8 +1,8 @@
 
 /*
  * Level 6: what the parts of a report share: report.c collects it, the others
- * write it, each in one format.  report_metric.c says for two of these what
- * there is to write, under the names that Prometheus knows.
+ * write it, each in one format.  report_metric.c says what there is to write
+ * under the names that Prometheus knows.
  */
 
 
@@ -53,7 +53,6 @@ typedef struct {
     ngx_str_t                        values[2];
     int64_t                          value;
     unsigned                         ms:1;      /* the value, else plain */
-    unsigned                         detail:1;  /* for machines only */
 } ngx_http_refine_sample_t;
 
 
@@ -92,8 +91,6 @@ extern const ngx_http_refine_metric_t  ngx_http_refine_metrics[];
 void ngx_http_refine_report_json(ngx_http_refine_report_t *report,
     ngx_http_refine_buf_t *b);
 void ngx_http_refine_report_prometheus(ngx_http_refine_report_t *report,
-    ngx_http_refine_buf_t *b);
-void ngx_http_refine_report_html(ngx_http_refine_report_t *report,
     ngx_http_refine_buf_t *b);
 
 /* a sample's value, ms in seconds */

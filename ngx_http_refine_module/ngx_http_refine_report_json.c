@@ -53,6 +53,13 @@ ngx_http_refine_report_json(ngx_http_refine_report_t *report,
         ngx_http_refine_report_int(b, "replayed", report->outcome.replayed);
     }
 
+    if (report->outcome.control.len) {
+        ngx_http_refine_report_name(b, "control");
+        ngx_http_refine_buf_json(b, report->outcome.control.data,
+                                 report->outcome.control.len);
+        ngx_http_refine_buf_lit(b, ",");
+    }
+
     ngx_http_refine_report_name(b, "catalogs");
     ngx_http_refine_buf_lit(b, "{");
 

@@ -306,7 +306,7 @@ ngx_http_refine_metric_build(ngx_http_refine_writer_t *w,
         "",
         { ngx_string("version"), ngx_string("nginx") },
         { ngx_string(NGX_HTTP_REFINE_VERSION), ngx_string(NGINX_VERSION) },
-        1, 0, 0
+        1, 0
     };
 
     sample = build;
@@ -423,7 +423,6 @@ ngx_http_refine_metric_histogram(ngx_http_refine_writer_t *w,
     ngx_memzero(&sample, sizeof(ngx_http_refine_sample_t));
 
     sample.suffix = "_bucket";
-    sample.detail = 1;
     ngx_str_set(&sample.names[0], "le");
 
     for (i = 0; i <= NGX_HTTP_REFINE_HISTOGRAM_BOUNDS; i++) {
@@ -442,7 +441,6 @@ ngx_http_refine_metric_histogram(ngx_http_refine_writer_t *w,
     }
 
     sample.suffix = "_count";
-    sample.detail = 0;
     ngx_str_null(&sample.names[0]);
 
     w->write(w, metric, row, &sample);
@@ -537,7 +535,6 @@ ngx_http_refine_metric_state(ngx_http_refine_writer_t *w,
         sample.values[0].data = (u_char *) name;
         sample.values[0].len = len;
         sample.value = (ngx_strcmp(state, name) == 0);
-        sample.detail = !sample.value;
 
         w->write(w, metric, row, &sample);
     }

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_http.h>
 #include "ngx_http_refine_answer.h"
+#include "ngx_http_refine_conf.h"
 #include "ngx_http_refine_file.h"
 #include "ngx_http_refine_script.h"
 
@@ -26,6 +27,8 @@ ngx_http_refine_script(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 {
     ngx_http_refine_loc_conf_t *lcf = conf;
 
+    ngx_http_refine_srv_conf_t  *server;
+
     if (lcf->script) {
         return "is duplicate";
     }
@@ -34,6 +37,10 @@ ngx_http_refine_script(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (lcf->script == NULL) {
         return NGX_CONF_ERROR;
     }
+
+    server = ngx_http_conf_get_module_srv_conf(cf, ngx_http_refine_module);
+
+    ngx_http_refine_conf_exact(cf, &server->script);
 
     return ngx_http_refine_answer_set(cf, ngx_http_refine_script_handler);
 }

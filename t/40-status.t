@@ -326,5 +326,5 @@ is(scalar(() = $all =~ m{^HTTP/1.1 200}mg), 10);
     location = /s { refine_status xml; }
 --- must_die
 --- error_log
-invalid parameter "xml" of refine_status, it must be one of "json", "prometheus" and "html", and "any", each once
+invalid parameter "xml" of refine_status, it must be one of "json", "prometheus" and "html", "any", or "control=", each once
 --- suppress_stderr

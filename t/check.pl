@@ -131,6 +131,25 @@ sub check_style {
 }
 
 
+# what was refused or left out has words on the status page
+
+sub check_words {
+    my ($counters) = @_;
+
+    my $file = "$src/status_words.js";
+    my $words = slurp($file);
+
+    while ($counters =~ /^    row\(\w+,\s+"(\w+)",\s+"(\w+)"\)/mg) {
+        my ($group, $name) = ($1, $2);
+        next if $group eq 'events' || $name =~ /^(?:logged|stored|2xx|injected)$/;
+        finding($file, "no words for $group.$name")
+            if $words !~ /^        $group: \{\n(?:            .*\n)*?\ {12}'?$name'?:/m;
+    }
+
+    return;
+}
+
+
 # the directives, options, variables, counters and log lines against docs/
 
 sub check_docs {
@@ -168,6 +187,7 @@ sub check_docs {
     }
 
     check_metrics($counters, $docs{operations});
+    check_words($counters);
 
     for my $file (glob "$src/*.c") {
         check_log_lines($file, slurp($file), $docs{operations});
