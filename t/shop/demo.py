@@ -121,7 +121,7 @@ def start_all():
     wait_for("shop", lambda: request(shop, "GET", "/"))
     start("nginx", nginx, "-p", DIR, "-e", os.path.join(DIR, "error.log"),
           "-c", write_config(port, shop, mock))
-    wait_for("nginx", lambda: request(port, "GET", "/")[0] == 200)
+    wait_for("nginx", lambda: request(port, "GET", "/style.css")[0] == 200)
     return port, mock, redis
 
 
@@ -161,6 +161,7 @@ def main():
         good = show(port, mock, walk(port))
         if os.environ.get("DEMO_ONCE"):
             return 0 if good else 1
+        pid = next(one.pid for one in PROCESSES if one.name == "redis")
         print("""
 The shop      http://127.0.0.1:%d/
 Its status    http://127.0.0.1:%d/refine/status
@@ -168,7 +169,13 @@ Refine's side http://127.0.0.1:%d/
 The queue     redis-cli -s %s
 Logs          %s
 
-Ctrl-C ends it.""" % (port, port, mock, redis, DIR), flush=True)
+Break things, and look at the status and at Refine's side meanwhile:
+  kill -STOP %d   Redis hangs: clicks still get 204, "spooled" counts them
+  kill -CONT %d   it is back: what waited on the disk is delivered
+The buttons on Refine's side make it fail: what the shop collects waits in
+Redis, the status says why, and "resume" tries again at once.
+
+Ctrl-C ends it.""" % (port, port, mock, redis, DIR, pid, pid), flush=True)
         signal.pause()
     except KeyboardInterrupt:
         print()

@@ -41,8 +41,7 @@ def link(path, **args):
     return text(path + ("?" + urlencode(args, doseq=True) if args else ""))
 
 
-def page(title, body, cart=(), query="", current=None, attributes="",
-         script=""):
+def page(title, body, cart=(), query="", current=None, script=""):
     count = sum(quantity for _, quantity in cart)
     nav = "".join('<li><a href="/category/%s"%s>%s</a></li>' % (
         key, ' aria-current="page"' if key == current else "", text(name))
@@ -58,8 +57,7 @@ def page(title, body, cart=(), query="", current=None, attributes="",
 <title>%s</title>
 <link rel="icon" href="/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/style.css">
-<script src="/shop.js" defer></script>
-<script src="/beacon.js" defer></script>%s
+<script src="/shop.js" defer></script>%s
 </head>
 <body>
 <a class="skip" href="#main">Skip to the products</a>
@@ -77,7 +75,7 @@ def page(title, body, cart=(), query="", current=None, attributes="",
 </div>
 <nav aria-label="Categories"><ul>%s</ul></nav>
 </header>
-<main id="main"%s>
+<main id="main">
 %s
 </main>
 <footer>
@@ -89,7 +87,7 @@ def page(title, body, cart=(), query="", current=None, attributes="",
 </html>
 """ % (text(title), script, LOGO, text(NAME), text(query),
        '<b class="count" aria-label="%d in the cart">%d</b>' % (count, count)
-       if count else "", nav, attributes, body, text(LINKS["status"]), refine)
+       if count else "", nav, body, text(LINKS["status"]), refine)
 
 
 def stars(product):
@@ -267,9 +265,6 @@ def listing(result, cart, category=None):
         if name != "relevance" or query.text.strip())
     shown = "" if not result.total else "%d to %d of " % (
         result.offset + 1, result.offset + len(result.hits))
-    attributes = ' data-surface="%s" data-source="%s" data-query="%s"' % (
-        ("category_page", "plp", "") if category else
-        ("search_results", "text-search", text(query.text)))
     return page(title, """<div class="listing">
 <form action="%s" class="filters" id="filters" aria-label="Filters">
 <input type="hidden" name="q" value="%s">
@@ -293,7 +288,7 @@ def listing(result, cart, category=None):
              heading, shown, result.total, sorts, notes(result),
              "\n".join(card(hit.product) for hit in result.hits),
              pager(result, path, fixed)),
-        cart, query.text, category, attributes)
+        cart, query.text, category)
 
 
 def product_page(product, catalog, cart):

@@ -30,8 +30,7 @@ from pictures import picture
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FILES = {"/style.css": "text/css", "/shop.js": "text/javascript",
-         "/live.js": "text/javascript", "/beacon.js": "text/javascript",
-         "/icon.svg": "image/svg+xml"}
+         "/live.js": "text/javascript", "/icon.svg": "image/svg+xml"}
 POLICY = ("default-src 'self'; base-uri 'none'; form-action 'self'; "
           "frame-ancestors 'none'")
 LINES_TO_KEEP = 40

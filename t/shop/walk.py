@@ -6,7 +6,6 @@ import json
 import re
 import sys
 import time
-import uuid
 from urllib.parse import urlencode
 
 
@@ -47,11 +46,19 @@ class Customer:
         return status, headers, data
 
     def page(self, path):
+        """A page; nginx has logged each list in it, and the page's own."""
         status, _, data = self.fetch("GET", path)
         if status != 200:
             fail("GET %s: %d" % (path, status))
-        print("  GET  %-44s %d" % (path, status))
-        return data.decode()
+        page = data.decode()
+        serves = re.findall(r' data-refine-serve-id="|'
+                            r'<meta name="refine-serve-id"', page)
+        print("  GET  %-44s %d, %d serves" % (path, status, len(serves)))
+        if page.count("/refine/refine.js?v=") != 1:
+            fail("GET %s: the script is not in the page" % path)
+        for _ in serves:
+            self.count("items_served")
+        return page
 
     def form(self, path, **fields):
         """Sends a form; where it led."""
@@ -74,17 +81,14 @@ class Customer:
         return serve, items
 
     def shown(self, page, surface, source):
-        """A row of a page, and a serve of it as the page's script makes it."""
-        tag = re.search(r"<ul[^>]*data-refine-serve\s+data-refine-surface="
-                        r'"%s" data-refine-source="%s">(.*?)</ul>'
+        """A row of a page: the id that nginx gave it, and its items."""
+        row = re.search(r"<ul[^>]*data-refine-serve\s+data-refine-surface="
+                        r'"%s" data-refine-source="%s" '
+                        r'data-refine-serve-id="([^"]*)">(.*?)</ul>'
                         % (surface, source), page, re.S)
-        if not tag:
+        if not row:
             fail("no %s of %s in the page" % (surface, source))
-        items = re.findall(r'data-refine-item="([^"]*)"', tag[1])
-        serve = str(uuid.uuid4())
-        self.track("items_served", serveId=serve, surface=surface,
-                   source=source, itemIds=items)
-        return serve, items
+        return row[1], re.findall(r'data-refine-item="([^"]*)"', row[2])
 
     def track(self, kind, **fields):
         status, _, data = self.fetch("POST", "/refine/collect",
