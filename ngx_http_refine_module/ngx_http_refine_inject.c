@@ -9,6 +9,8 @@
 #define NGX_HTTP_REFINE_INJECT_NONE  NGX_HTTP_REFINE_COUNTER_MAX
 
 
+#define NGX_HTTP_REFINE_INJECT_CONSENT  " data-require-consent"
+
 #define NGX_HTTP_REFINE_INJECT_META                                           \
     "<meta name=\"refine-serve-id\" content=\""
 
@@ -42,6 +44,8 @@ static ngx_int_t ngx_http_refine_inject_body_filter(ngx_http_request_t *r,
     ngx_chain_t *in);
 static ngx_int_t ngx_http_refine_inject_pass(ngx_http_request_t *r,
     ngx_http_refine_inject_t *inject, ngx_chain_t *in);
+static u_char *ngx_http_refine_inject_script(ngx_http_refine_inject_t *inject,
+    ngx_str_t *nonce, u_char *p);
 static void ngx_http_refine_inject_finish(ngx_http_request_t *r,
     ngx_http_refine_inject_t *inject);
 static void ngx_http_refine_inject_log(ngx_http_request_t *r,
@@ -460,13 +464,12 @@ ngx_http_refine_inject_head(ngx_http_request_t *r,
 {
     size_t      len;
     u_char     *p;
-    ngx_str_t   nonce, *id, *element;
+    ngx_str_t   nonce, *id;
 
     ngx_str_null(text);
     ngx_str_null(&nonce);
 
     id = &inject->ctx->serve_id;
-    element = &inject->conf->element;
 
     if (!ngx_http_refine_page_whole(&inject->page)) {
         return NGX_OK;
@@ -479,7 +482,9 @@ ngx_http_refine_inject_head(ngx_http_request_t *r,
     }
 
     len = sizeof(NGX_HTTP_REFINE_INJECT_META "\">") - 1 + id->len
-          + element->len + sizeof(" nonce=\"" "\"></script>") - 1
+          + inject->conf->element.len
+          + sizeof(NGX_HTTP_REFINE_INJECT_CONSENT) - 1
+          + sizeof(" nonce=\"" "\"></script>") - 1
           + nonce.len + ngx_escape_html(NULL, nonce.data, nonce.len);
 
     p = ngx_pnalloc(r->pool, len);
@@ -497,20 +502,35 @@ ngx_http_refine_inject_head(ngx_http_request_t *r,
     }
 
     if (!inject->page.script) {
-        p = ngx_cpymem(p, element->data, element->len);
-
-        if (nonce.len) {
-            p = ngx_cpymem(p, " nonce=\"", sizeof(" nonce=\"") - 1);
-            p = (u_char *) ngx_escape_html(p, nonce.data, nonce.len);
-            *p++ = '"';
-        }
-
-        p = ngx_cpymem(p, "></script>", sizeof("></script>") - 1);
+        p = ngx_http_refine_inject_script(inject, &nonce, p);
     }
 
     text->len = p - text->data;
 
     return NGX_OK;
+}
+
+
+static u_char *
+ngx_http_refine_inject_script(ngx_http_refine_inject_t *inject,
+    ngx_str_t *nonce, u_char *p)
+{
+    p = ngx_cpymem(p, inject->conf->element.data, inject->conf->element.len);
+
+    /* what is in the script's own cookie the script can wait for */
+
+    if (inject->catalog->require_consent && !inject->catalog->consent) {
+        p = ngx_cpymem(p, NGX_HTTP_REFINE_INJECT_CONSENT,
+                       sizeof(NGX_HTTP_REFINE_INJECT_CONSENT) - 1);
+    }
+
+    if (nonce->len) {
+        p = ngx_cpymem(p, " nonce=\"", sizeof(" nonce=\"") - 1);
+        p = (u_char *) ngx_escape_html(p, nonce->data, nonce->len);
+        *p++ = '"';
+    }
+
+    return ngx_cpymem(p, "></script>", sizeof("></script>") - 1);
 }
 
 

@@ -84,7 +84,6 @@ interface RefineConfig {
     /** where events go; the default is data-collect, or /refine/collect */
     collect?: string;
     requireConsent?: boolean;
-    consent?: { requireConsent?: boolean };
     events?: {
         enabled?: boolean;
         batchSize?: number;

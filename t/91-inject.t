@@ -378,7 +378,36 @@ is(get('/s/p')->{body}, qq(<!doctype html><head>$script></script></head>),
 
 
 
-=== TEST 9: a slow client of a large page in gzip, at bounded memory
+=== TEST 9: where consent is required the script is told to wait for it
+--- catalog
+    flush_interval 1h;
+    require_consent on;
+--- http_extra
+    refine_catalog other {
+        organization_id org_1; catalog_id other; api_key k;
+        endpoint http://127.0.0.1:1/; queue redis://unix:$TEST_NGINX_REDIS;
+        require_consent on; consent $http_x_consent; spool off;
+    }
+--- config
+    refine_inject on;
+    location /s/ { proxy_pass http://unix:$TEST_NGINX_UPSTREAM; }
+    location /other/ { proxy_pass http://unix:$TEST_NGINX_UPSTREAM; refine other; }
+    location = /r.js { refine_script; }
+    location = /c { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+page('p', '<!doctype html><head></head>');
+my $script = script() =~ s/"></" data-require-consent></r;
+is(get('/s/p')->{body}, "<!doctype html><head>$script</head>");
+is(get('/other/p')->{body}, '<!doctype html><head>' . script() . '</head>',
+   'what it is read from is not known to the browser');
+
+
+
+=== TEST 10: a slow client of a large page in gzip, at bounded memory
 --- catalog
     flush_interval 1h;
 --- config
