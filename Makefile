@@ -69,7 +69,8 @@ help:
 	@echo '                 SUITE=trixie'
 	@echo 'make bench       measure against peers (a few minutes)'
 	@echo 'make soak        ten minutes of mixed load; memory has to be flat:'
-	@echo '                 SOAK_SECONDS=600'
+	@echo '                 SOAK_SECONDS=600; the browser tests SOAK_BROWSER=10'
+	@echo '                 times; 1000 tabs closed after a click'
 	@echo 'make install     copy the module to PREFIX=$(PREFIX)'
 	@echo 'make deb         build the Debian package, in $(OBJS)/deb'
 	@echo 'make clean       remove objs'
@@ -214,6 +215,7 @@ valgrind:
 	    t/lib/prove.sh $(JOBS) $(TESTS)
 
 SUITE ?= trixie
+SOAK_BROWSER ?= 10
 
 smoke:
 	@t/lib/deps.sh smoke
@@ -232,8 +234,12 @@ bench:
 
 soak:
 	@t/lib/deps.sh bench
+	@t/lib/deps.sh browser
 	@$(MAKE) -s build
 	t/bench/soak
+	for run in $$(seq $(SOAK_BROWSER)); do $(browsers); done
+	BROWSER_CLOSED=1000 NGX=$(NGX) OBJS=$(OBJS) \
+	    t/browser/browser.py 'closed at once'
 
 lexer := $(patsubst %,$(src)/ngx_http_refine_%.c,skip json path path_match)
 

@@ -432,3 +432,50 @@ my $before = Upstream::peak();
 my $r = get('/s/z', Timeout => 60);
 ok($r->{body} eq $head . script() . $body, '22 MB come whole');
 grown($before, 4000);
+
+
+
+=== TEST 11: internal redirects, error pages, not modified
+--- catalog
+    flush_interval 1h;
+--- config
+    refine_inject on;
+    location /s/ { proxy_pass http://unix:$TEST_NGINX_UPSTREAM; }
+    location /kept/ { internal; alias $TEST_NGINX_SCRATCH/kept/; types { text/html html; } }
+    location /served/ { alias $TEST_NGINX_SCRATCH/kept/; types { text/html html; } }
+    location /try/ { try_files /nothing /served/f.html; }
+    location /error { error_page 500 =200 /served/f.html; return 500; }
+    location /lost { error_page 404 /served/f.html; return 404; }
+    location = /r.js { refine_script; }
+    location = /c { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+my $page = '<!doctype html><head></head><ul data-refine-serve><li data-refine-item="a"></ul>';
+mkdir scratch() . '/kept';
+open my $out, '>:raw', scratch() . '/kept/f.html';
+print $out $page;
+close $out;
+my $text = $page =~ s/<head>\K/script()/er;
+page('x', 'hidden', 'X-Accel-Redirect' => '/kept/f.html');
+for my $path ('/s/x', '/try/', '/error') {
+    my $r = get($path);
+    is($r->{status}, 200, $path);
+    my @ids = ids($r);
+    is(scalar @ids, 1, "$path: one serve");
+    is($r->{body}, $text, "$path: the page");
+    is_deeply(event($ids[0])->{itemIds}, ['a']);
+}
+my $r = get('/lost');
+is($r->{status}, 404);
+is($r->{body}, $page, 'a page that says that there is none is no serve');
+my $tag = get('/served/f.html')->{headers}{etag};
+like($tag, qr/^W\//);
+$r = get('/served/f.html', 'If-None-Match' => $tag);
+is($r->{status}, 304);
+is($r->{body}, '');
+wait_for(sub { counted('pages:injected') >= 4 }, 'counted');
+is(scalar events(), 4);
+is(counted('pages:injected'), 4, 'and nothing of what was not modified');
