@@ -36,7 +36,7 @@ __DATA__
 
 === TEST 1: Redis is killed, and comes back
 --- catalog
-    flush_interval 1h;
+    flush_interval 500ms;
     spool $TEST_NGINX_SCRATCH/spool 16m;
 --- config
     location = /c { refine_collect; add_header X-Outcome $refine_outcome; }
@@ -79,7 +79,7 @@ is(scalar log_lines(qr/20 events of the spool are in redis now/), 1);
 
 === TEST 2: slower than queue_timeout
 --- catalog
-    flush_interval 1h;
+    flush_interval 500ms;
     queue_timeout 300ms;
     spool $TEST_NGINX_SCRATCH/spool 16m fsync=always;
 --- config
@@ -235,7 +235,7 @@ is(scalar log_lines(qr/\[warn\] .*the spool takes events again/), 1);
 
 === TEST 7: the disk does not take it: 503, until it does
 --- catalog
-    flush_interval 1h;
+    flush_interval 500ms;
     spool $TEST_NGINX_SCRATCH/spool 16m;
 --- config
     location = /c { refine_collect; add_header X-Outcome $refine_outcome; }
@@ -265,7 +265,7 @@ cmp_ok($s->{rejected}{unavailable}, '>=', 5);
 
 === TEST 8: damaged segments are read as far as they are sound
 --- catalog
-    flush_interval 1h;
+    flush_interval 500ms;
     spool $TEST_NGINX_SCRATCH/spool 16m;
 --- config
     location = /c { refine_collect; add_header X-Outcome $refine_outcome; }
@@ -304,7 +304,7 @@ like(join('', log_lines(qr/was damaged/)),
 
 === TEST 9: Redis is away when nginx starts
 --- catalog
-    flush_interval 1h;
+    flush_interval 500ms;
     spool $TEST_NGINX_SCRATCH/spool 16m;
 --- config
     location = /c { refine_collect; add_header X-Outcome $refine_outcome; }
