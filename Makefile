@@ -119,6 +119,7 @@ test:
 	@$(MAKE) -s fuzz FUZZ_SECONDS=1
 	$(prove)
 	$(browsers)
+	t/chaos/test_oracle.py
 	NGX=$(NGX) OBJS=$(OBJS) t/chaos/chaos.py
 
 unit: $(units)
@@ -202,6 +203,7 @@ ifeq ($(CHAOS_ASAN),1)
 else
 	@$(MAKE) -s build
 endif
+	t/chaos/test_oracle.py
 	NGX=$(NGX) OBJS=$(OBJS) t/chaos/chaos.py
 
 # everything takes longer there, and may: REFINE_PATIENCE times

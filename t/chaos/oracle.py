@@ -27,11 +27,35 @@ class Oracle:
         self.refused = []       # (the time of a 503, catalog)
         self.serves = set()
         self.odd = []
-        self.killed = 0         # workers
         self.received = {}      # of each event that Refine took: (from, to)
         self.duplicates = []    # (id, from, to) of all but the last receipt
         self.violations = []
         self.figures = {}
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def judge(self, refine, letters, forgotten, damages, windows, catalogs,
+              accepted, log, stderr, killed):
+        """Everything, at the end of a run.
+
+        refine: the mock's log.  letters: dead letters, as lines.  forgotten:
+        ids that an emptied Redis had.  damages: see check_lost().  catalogs:
+        the status of each.  accepted: see check_counters().  killed: pids.
+        """
+        self.read_clients()
+        self.list("answers that no fault excuses", self.odd)
+        self.read_refine(refine)
+        dead = self.read_dead(letters)
+        self.check_lost(dead, forgotten, damages)
+        self.check_refused(windows)
+        self.check_duplicates(windows)
+        for catalog, status in catalogs.items():
+            self.check_counters(catalog, status, accepted, dead, damages,
+                                len(killed))
+        self.check_log(log, stderr, killed)
+        if not self.acknowledged:
+            self.violation("not one event was acknowledged")
 
     def violation(self, text):
         self.violations.append(text)
@@ -173,11 +197,13 @@ class Oracle:
         self.figures["of them sent again by the client itself"] = resent
         self.figures["of them unexplained"] = len(unexplained)
 
-    def check_counters(self, catalog, status, accepted, dead, damages):
+    def check_counters(self, catalog, status, accepted, dead, damages, killed):
         """accepted: by a Redis that has forgotten it; without Redis what is
         damaged is not accepted any more.
         """
-        total = accepted + status["accepted"]
+        total = status["accepted"]
+        if catalog != "local":
+            total += accepted
         mine = {event for event in self.acknowledged
                 if catalog_of(event) == catalog}
         dead = {event for event in dead if catalog_of(event) == catalog}
@@ -189,10 +215,9 @@ class Oracle:
         letters = status["dead"] + status["deadTrimmed"] \
             + status["deadReplayed"]
         # a worker may be killed between its letter and the count of it
-        if (status["failed"] > letters or status["dead"] < len(dead)
-                - self.killed) if catalog == "local" else (
-                    status["failed"] != letters
-                    or status["dead"] < len(dead)):
+        doubt = killed if catalog == "local" else 0
+        if not letters - doubt <= status["failed"] <= letters \
+           or status["dead"] < len(dead) - doubt:
             self.violation("%s: failed %d, dead %d, found %d dead letters"
                            % (catalog, status["failed"], status["dead"],
                               len(dead)))
