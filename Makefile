@@ -37,6 +37,13 @@ FUZZ ?= $(fuzzers)
 TESTS ?= t
 prove = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(TESTS)
 
+# All .t files run under the sanitizers.  What these are in the way of (memory,
+# time, the living together with other modules) runs without them as well.
+PLAIN ?= $(if $(filter-out t,$(TESTS)),$(TESTS),t/00-readme.t t/10-collect.t \
+    t/20-serve.t t/30-delivery.t t/35-workers.t t/49-spool-slow.t t/90-living.t \
+    $(shell grep -l '^grown(' t/*.t))
+prove_plain = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(PLAIN)
+
 # what runs in Chromium
 BROWSER ?= t/browser/browser.py t/browser/page.py
 browsers = NGX=$(NGX) OBJS=$(OBJS) prove --exec python3 $(BROWSER)
@@ -117,7 +124,7 @@ test:
 	@t/lib/deps.sh test
 	@$(MAKE) -s build clang check unit shop asan
 	@$(MAKE) -s fuzz FUZZ_SECONDS=1
-	$(prove)
+	$(prove_plain)
 	$(browsers)
 	t/chaos/test_oracle.py
 	NGX=$(NGX) OBJS=$(OBJS) t/chaos/chaos.py
