@@ -41,7 +41,7 @@ prove = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(TESTS)
 # time, the living together with other modules) runs without them as well.
 PLAIN ?= $(if $(filter-out t,$(TESTS)),$(TESTS),t/00-readme.t t/10-collect.t \
     t/20-serve.t t/30-delivery.t t/35-workers.t t/49-spool-slow.t t/90-living.t \
-    $(shell grep -l '^grown(' t/*.t))
+    $(shell grep -lw '^grown' t/*.t))
 prove_plain = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(PLAIN)
 
 # what runs in Chromium
