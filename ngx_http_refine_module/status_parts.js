@@ -166,7 +166,11 @@
             table, none);
 
         function name(value) {
-            return el('bdi', null, value === '' ? '–' : value);
+            if (!value.trim()) {
+                value = value === '' ? '–' : '“' + value + '”';
+            }
+
+            return el('bdi', null, value);
         }
 
         return {
