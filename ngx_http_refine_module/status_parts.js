@@ -166,11 +166,7 @@
             table, none);
 
         function name(value) {
-            if (!value.trim()) {
-                value = value === '' ? '–' : '“' + value + '”';
-            }
-
-            return el('bdi', null, value);
+            return el('bdi', null, value === '' ? '–' : value);
         }
 
         return {
