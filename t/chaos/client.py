@@ -9,7 +9,7 @@ What it sends and what is answered goes to a log, in lines that begin with
   U REQUEST TIME                answered 503
   R REQUEST                     sent once more, for the answer was no 2xx or
                                 did not come
-  V eventId:digest              a search was sent that may become a serve
+  V eventId:digest time         a search was sent that may become a serve
   X REQUEST TEXT                an answer that no fault excuses
 
 The end of its standard input ends it.
@@ -135,7 +135,8 @@ class Client(threading.Thread):
         event = {"type": "items_served", "serveId": serve, "itemIds": ITEMS,
                  "surface": "search_results", "source": "text-search",
                  "totalResults": 5, "query": serve + " coat"}
-        self.write("V", "%s:%s" % (serve, event_digest(event)))
+        self.write("V", "%s:%s" % (serve, event_digest(event)),
+                   "%.3f" % time.time())
         answer = self.request("GET", self.path + "search?s=%s&q=%s+coat"
                               % (serve, serve))
         # 502: the shop is a server of the same nginx, which may be gone

@@ -25,7 +25,7 @@ class Oracle:
         self.again = set()      # ids that a client has sent more than once
         self.outcomes = collections.Counter()
         self.refused = []       # (the time of a 503, catalog)
-        self.serves = set()
+        self.serves = {}        # when each was asked for
         self.odd = []
         self.received = {}      # of each event that Refine took: (from, to)
         self.duplicates = []    # (id, from, to) of all but the last receipt
@@ -89,7 +89,7 @@ class Oracle:
                     elif kind == "V":
                         event, digest = number.split(":")
                         self.digests[event] = digest
-                        self.serves.add(event)
+                        self.serves[event] = float(words[0])
                     else:
                         self.odd.append(line.strip()[:300])
 
@@ -181,7 +181,8 @@ class Oracle:
         """
         unexplained, resent = [], 0
         for event, begin, end in self.duplicates:
-            stored = self.acknowledged.get(event, begin)
+            stored = self.acknowledged.get(event,
+                                           self.serves.get(event, begin))
             if any(near(window, begin, end) or near(window, stored, stored)
                    for window in windows if window.fault.repeats and not (
                        catalog_of(event) == "local"

@@ -166,6 +166,16 @@ class Test(unittest.TestCase):
         self.run_.window("worker_killed", 0, 2)
         self.good()
 
+    def test_serve_again(self):
+        """What excuses a serve may have lasted when the search was sent."""
+        serve = event(9)
+        self.run_.client.append("V %s %.3f" % (word(serve), BEGIN))
+        self.run_.refine += ["%.3f 0 200 %s" % (BEGIN + at, word(serve))
+                             for at in (20, 21)]
+        self.bad("1 events came again without a fault")
+        self.run_.window("worker_killed", 0, 2)
+        self.good()
+
     def test_again_not_excused(self):
         """By a fault of another time, or one that causes no repeats."""
         self.again(60)
