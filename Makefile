@@ -44,9 +44,8 @@ PLAIN ?= $(if $(filter-out t,$(TESTS)),$(TESTS),t/00-readme.t t/10-collect.t \
     $(shell grep -lw '^grown' t/*.t))
 prove_plain = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(PLAIN)
 
-# what runs in Chromium; t/browser/page.py, of the status page, has to be asked
-# for: its tests fail when they run one after another (docs/development.md)
-BROWSER ?= t/browser/browser.py
+# what runs in Chromium
+BROWSER ?= t/browser/browser.py t/browser/page.py
 browsers = NGX=$(NGX) OBJS=$(OBJS) prove --exec python3 $(BROWSER)
 
 .PHONY: all help deps build demo test unit shop fuzz check asan build_asan valgrind \

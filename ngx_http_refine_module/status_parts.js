@@ -190,7 +190,9 @@
 
                     return { bar: bar, since: since, n: n, part: part,
                         node: el('tr', null,
-                            el('th', { scope: 'row' }, name(row.surface)),
+                            el('th', row.surface.trim() ? { scope: 'row' }
+                                : { scope: 'row', 'aria-label': 'No name' },
+                                name(row.surface)),
                             el('td', null, name(row.source)), since, n, part,
                             el('td', { 'class': 'bar' }, bar.node)) };
                 }, function (made, row) {
