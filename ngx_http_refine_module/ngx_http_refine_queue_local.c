@@ -217,9 +217,14 @@ ngx_http_refine_local_next(ngx_http_refine_queue_t *queue)
         return NGX_HTTP_REFINE_DISK_LEAVE;
     }
 
-    if (local->read && !ngx_exiting) {
+    /* it may be wanted again while a job reads what takes the last room */
+
+    if (local->read) {
         local->read = 0;
-        return NGX_HTTP_REFINE_DISK_READ;
+
+        if (ngx_http_refine_local_room(queue)) {
+            return NGX_HTTP_REFINE_DISK_READ;
+        }
     }
 
     if (queue->disk.count) {

@@ -432,7 +432,9 @@ ngx_http_refine_local_old(ngx_http_refine_queue_t *queue,
     now = ngx_http_refine_local_now();
     window = local->expire.window;
 
-    if (data->paused || now - data->resumed <= window || queue->closing) {
+    if (data->paused || now - data->resumed <= window || queue->closing
+        || ngx_exiting)
+    {
         return 0;
     }
 

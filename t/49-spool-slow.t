@@ -1,5 +1,6 @@
 # A disk that takes 200 ms for whatever is asked of it does not hold up requests
-# that have nothing to do with the spool.
+# that have nothing to do with the spool, and nothing more is read than there is
+# room for.
 
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
@@ -89,6 +90,34 @@ sub not_held_up {
     return;
 }
 
+# 100 of these, 600 KB, are what is read at a time: of such it keeps eight at
+# most, while a batch of the first is under way
+
+sub read_ahead {
+    my $sent = sub { decode_json(get('/s')->{body})->{catalogs}{shop}{sent} };
+    my ($n, $last, @old) = (0, 0);
+
+    is(system('cc', '-shared', '-fPIC', '-o', $shim, 't/lib/slow_disk.c', '-ldl'), 0, 'shim');
+    restart($shim);
+    collect(click('warm'));
+    wait_for(sub { $sent->() == 1 }, 'Refine is up');
+    control('pause');
+    my $url = 'http://localhost/' . 'x' x 1900;
+    collect(map { click($n++, page => $url, referrer => $url,
+                        metadata => { note => 'x' x 3000 }) } 1 .. 100) for 1 .. 10;
+    mock_set(hang => JSON::PP::true, times => 1, match => '"e0"');
+    control('resume');
+    wait_for(sub { $sent->() > 300 }, 'others than the first', 60);
+    wait_for(sub { my $was = $last; sleep 2; $was == ($last = $sent->()) }, 'then no more', 60);
+    cmp_ok($last, '<=', 800, 'of eight, but the first batch');
+    @old = worker_pids();
+    kill 'HUP', nginx_pid();
+    wait_for(sub { my %now = map { $_ => 1 } worker_pids(); !grep { $now{$_} } @old },
+             'the old one has ended', 30);
+    wait_for(sub { $sent->() == $n + 1 }, 'all of them', 60);
+    return;
+}
+
 run_tests();
 
 __DATA__
@@ -122,3 +151,22 @@ GET /t
 --- error_code: 204
 --- check
 not_held_up();
+
+
+
+=== TEST 3: it reads no more ahead than there is room for
+--- no_queue
+--- catalog
+    flush_interval 100ms;
+    delivery_timeout 60s;
+    spool $TEST_NGINX_SCRATCH/spool 64m fsync=interval;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /refine/control { refine_control; }
+    location = /s { refine_status; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+read_ahead();
