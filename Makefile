@@ -19,7 +19,7 @@ sanitize := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 
 # what the C tests are linked with: the units that know no request and no socket
 pure := buf address inflate skip json json_check html html_tree html_raw \
-        html_decode html_entity id cookie origin counter set \
+        html_decode html_entity id cookie origin counter set trace \
         accept path path_match capture items event event_field event_purchase \
         event_serve event_trusted event_value message page verdict circuit rate \
         surface spool spool_dir spool_read spool_record ledger

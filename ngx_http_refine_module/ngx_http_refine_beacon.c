@@ -2,6 +2,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_http_refine_beacon.h"
+#include "ngx_http_refine_funnel.h"
 #include "ngx_http_refine_json.h"
 #include "ngx_http_refine_set.h"
 
@@ -355,6 +356,14 @@ ngx_http_refine_beacon_check(ngx_http_refine_beacon_t *beacon,
         {
             beacon->duplicates++;
             continue;
+        }
+
+        if (zone
+            && ngx_http_refine_funnel_find(zone, pool, beacon->events,
+                                           beacon->nevents)
+               != NGX_OK)
+        {
+            return NGX_ERROR;
         }
 
         beacon->nevents++;

@@ -6,6 +6,7 @@
 #include "ngx_http_refine_collect_core.h"
 #include "ngx_http_refine_consent.h"
 #include "ngx_http_refine_flush.h"
+#include "ngx_http_refine_funnel.h"
 #include "ngx_http_refine_guard.h"
 #include "ngx_http_refine_identity.h"
 
@@ -515,6 +516,9 @@ ngx_http_refine_collect_stored(void *data, ngx_http_refine_stored_e rc)
                                                 &beacon->events[i].id);
             }
         }
+
+        ngx_http_refine_funnel_stored(collect->catalog->zone, beacon->events,
+                                      beacon->nevents);
 
         outcome = (rc == NGX_HTTP_REFINE_STORED) ? "stored" : "spooled";
 

@@ -26,6 +26,8 @@ static ngx_int_t ngx_http_refine_event_head(ngx_http_refine_event_ctx_t *ctx,
     ngx_str_t *id);
 static uint64_t ngx_http_refine_event_time(ngx_http_refine_event_env_t *env,
     const cJSON *value);
+static void ngx_http_refine_event_point(ngx_http_refine_event_ctx_t *ctx,
+    ngx_http_refine_event_t *ev);
 static void ngx_http_refine_event_given(ngx_http_refine_event_ctx_t *ctx,
     ngx_uint_t field, ngx_str_t *text);
 static ngx_int_t ngx_http_refine_event_given_user(
@@ -97,15 +99,12 @@ ngx_http_refine_event_parse(ngx_pool_t *pool, const cJSON *json,
 
     ngx_http_refine_event_field_mismatch(&ctx);
 
+    ngx_memzero(ev, sizeof(ngx_http_refine_event_t));
+
     ev->type = ctx.type;
     ev->made = (id.data == made);
 
-    if (ctx.type == NGX_HTTP_REFINE_ITEMS_SERVED) {
-        ngx_http_refine_event_given(&ctx, NGX_HTTP_REFINE_FIELD_SURFACE,
-                                    &ev->surface);
-        ngx_http_refine_event_given(&ctx, NGX_HTTP_REFINE_FIELD_SOURCE,
-                                    &ev->source);
-    }
+    ngx_http_refine_event_point(&ctx, ev);
 
     return ngx_http_refine_event_finish(&ctx.line, ctx.env, &id, ev);
 }
@@ -415,6 +414,41 @@ ngx_http_refine_event_time(ngx_http_refine_event_env_t *env,
     }
 
     return env->now;
+}
+
+
+/* by what the event is counted, which has been checked */
+
+static void
+ngx_http_refine_event_point(ngx_http_refine_event_ctx_t *ctx,
+    ngx_http_refine_event_t *ev)
+{
+    const cJSON  *items;
+
+    switch (ctx->type) {
+
+    case NGX_HTTP_REFINE_ITEMS_SERVED:
+        ngx_http_refine_event_given(ctx, NGX_HTTP_REFINE_FIELD_SURFACE,
+                                    &ev->surface);
+        ngx_http_refine_event_given(ctx, NGX_HTTP_REFINE_FIELD_SOURCE,
+                                    &ev->source);
+        return;
+
+    case NGX_HTTP_REFINE_PURCHASE:
+        items = ctx->values[NGX_HTTP_REFINE_FIELD_ITEMS];
+        ev->items = items->child;
+        break;
+
+    default:
+        ngx_http_refine_event_given(ctx, NGX_HTTP_REFINE_FIELD_SERVE_ID,
+                                    &ev->serve_id);
+        ngx_http_refine_event_given(ctx, NGX_HTTP_REFINE_FIELD_ITEM_ID,
+                                    &ev->item_id);
+    }
+
+    if (!ctx->env->anonymous) {
+        ev->visitor_id = ctx->env->visitor_id;
+    }
 }
 
 

@@ -62,6 +62,13 @@ typedef struct {
     ngx_str_t                      line;
     ngx_str_t                      surface;     /* of items_served only, */
     ngx_str_t                      source;      /* points into json or serve */
+    ngx_str_t                      serve_id;    /* what came of a serve: into */
+    ngx_str_t                      item_id;     /* json; the others are empty */
+    const cJSON                   *items;       /* of a purchase: the first */
+    ngx_str_t                      visitor_id;  /* empty: it is not stored */
+    ngx_str_t                      labels;      /* by funnel: see surface.h */
+    uint64_t                       key;         /* by funnel, unless label */
+    ngx_uint_t                     label;       /* is 0 */
     unsigned                       made:1;      /* the id is new: made here */
 } ngx_http_refine_event_t;
 
@@ -125,6 +132,9 @@ ngx_int_t ngx_http_refine_event_serve(ngx_pool_t *pool,
  */
 ngx_int_t ngx_http_refine_event_extra_check(ngx_pool_t *pool, ngx_str_t *text,
     ngx_uint_t member);
+
+/* the id of an item of a purchase that has been checked, points into it */
+ngx_int_t ngx_http_refine_event_item_id(const cJSON *item, ngx_str_t *id);
 
 /* the eventId within a line; NGX_DECLINED when the line is not one of ours */
 ngx_int_t ngx_http_refine_event_id(ngx_str_t *line, ngx_str_t *id);

@@ -187,6 +187,26 @@ ngx_http_refine_event_purchased(ngx_http_refine_event_ctx_t *ctx,
 }
 
 
+ngx_int_t
+ngx_http_refine_event_item_id(const cJSON *item, ngx_str_t *id)
+{
+    const cJSON  *child;
+
+    for (child = item->child; child; child = child->next) {
+
+        if (ngx_strcmp(child->string, "itemId") == 0
+            || ngx_strcmp(child->string, "productId") == 0)
+        {
+            return ngx_http_refine_value_text(child, 1,
+                                              NGX_HTTP_REFINE_EVENT_MAX_ID,
+                                              id);
+        }
+    }
+
+    return NGX_DECLINED;
+}
+
+
 void
 ngx_http_refine_event_field_mismatch(ngx_http_refine_event_ctx_t *ctx)
 {

@@ -94,6 +94,8 @@ ngx_http_refine_event_serve(ngx_pool_t *pool,
                                       NGX_HTTP_REFINE_EXTRA_SORT);
     ngx_http_refine_event_serve_metadata(&b, serve);
 
+    ngx_memzero(ev, sizeof(ngx_http_refine_event_t));
+
     ev->made = (serve->serve_id.len == 0);
     ev->type = NGX_HTTP_REFINE_ITEMS_SERVED;
     ev->surface = serve->surface;

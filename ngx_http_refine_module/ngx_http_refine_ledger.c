@@ -7,11 +7,18 @@
 static ngx_int_t ngx_http_refine_ledger_map(ngx_http_refine_ledger_t *ledger);
 static ngx_uint_t ngx_http_refine_ledger_valid(
     ngx_http_refine_ledger_data_t *data);
+static ngx_uint_t ngx_http_refine_ledger_table(
+    ngx_http_refine_surfaces_t *surfaces);
 static void ngx_http_refine_ledger_names(ngx_http_refine_ledger_t *ledger);
 static void ngx_http_refine_ledger_row(ngx_http_refine_ledger_t *ledger);
 static ngx_uint_t ngx_http_refine_ledger_gone(int64_t pid);
 static void ngx_http_refine_ledger_range(ngx_http_refine_ledger_t *ledger,
     off_t at, short type);
+
+
+/* where the file ended at first: what was added is zeros in an older one */
+#define NGX_HTTP_REFINE_LEDGER_SIZE                                           \
+    offsetof(ngx_http_refine_ledger_data_t, surfaces[1])
 
 
 static const u_char  ngx_http_refine_ledger_magic[] = "RefineCt";
@@ -51,7 +58,7 @@ ngx_http_refine_ledger_open(ngx_http_refine_ledger_t *ledger, ngx_str_t *dir)
     if (!ngx_http_refine_ledger_valid(ledger->data)) {
         ngx_memzero(ledger->data, sizeof(ngx_http_refine_ledger_data_t));
         ngx_memcpy(ledger->data->magic, ngx_http_refine_ledger_magic, 8);
-        ledger->data->size = sizeof(ngx_http_refine_ledger_data_t);
+        ledger->data->size = NGX_HTTP_REFINE_LEDGER_SIZE;
     }
 
     if (ledger->alone) {
@@ -116,18 +123,36 @@ ngx_http_refine_ledger_map(ngx_http_refine_ledger_t *ledger)
 static ngx_uint_t
 ngx_http_refine_ledger_valid(ngx_http_refine_ledger_data_t *data)
 {
-    ngx_uint_t                  i;
-    ngx_http_refine_surface_t  *row;
+    ngx_uint_t  i;
 
     if (ngx_memcmp(data->magic, ngx_http_refine_ledger_magic, 8) != 0
-        || data->size != sizeof(ngx_http_refine_ledger_data_t)
-        || data->surfaces.n > NGX_HTTP_REFINE_SURFACES + 1)
+        || data->size != NGX_HTTP_REFINE_LEDGER_SIZE)
     {
         return 0;
     }
 
-    for (i = 0; i < data->surfaces.n; i++) {
-        row = &data->surfaces.rows[i];
+    for (i = 0; i < NGX_HTTP_REFINE_EVENT_TYPES; i++) {
+        if (!ngx_http_refine_ledger_table(&data->surfaces[i])) {
+            return 0;
+        }
+    }
+
+    return 1;
+}
+
+
+static ngx_uint_t
+ngx_http_refine_ledger_table(ngx_http_refine_surfaces_t *surfaces)
+{
+    ngx_uint_t                  i;
+    ngx_http_refine_surface_t  *row;
+
+    if (surfaces->n > NGX_HTTP_REFINE_SURFACES + 1) {
+        return 0;
+    }
+
+    for (i = 0; i < surfaces->n; i++) {
+        row = &surfaces->rows[i];
 
         if (row->surface_len > NGX_HTTP_REFINE_SURFACE_LABEL
             || row->source_len > NGX_HTTP_REFINE_SURFACE_LABEL

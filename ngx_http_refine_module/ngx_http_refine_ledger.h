@@ -35,7 +35,7 @@ typedef struct {
 
 typedef struct {
     u_char                       magic[8];
-    uint64_t                     size;        /* of this, as its version */
+    uint64_t                     size;        /* its version: see ledger.c */
 
     int64_t                      accepted;
     int64_t                      sent;
@@ -60,7 +60,8 @@ typedef struct {
         int64_t                  n;
     } counters[NGX_HTTP_REFINE_LEDGER_COUNTERS];
 
-    ngx_http_refine_surfaces_t   surfaces;
+    /* by type; in a file of an earlier version zeros follow the first */
+    ngx_http_refine_surfaces_t   surfaces[NGX_HTTP_REFINE_EVENT_TYPES];
 } ngx_http_refine_ledger_data_t;
 
 

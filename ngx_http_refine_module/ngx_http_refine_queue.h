@@ -114,7 +114,7 @@ typedef struct {
     int64_t                        bytes;
     int64_t                        oldest_age;      /* ms, 0 when empty */
     int64_t                        counters[NGX_HTTP_REFINE_COUNTER_MAX];
-    ngx_http_refine_surfaces_t     surfaces;
+    ngx_http_refine_surfaces_t     surfaces[NGX_HTTP_REFINE_EVENT_TYPES];
     ngx_http_refine_spool_totals_t spooled;         /* of this machine, never
                                                        stale */
     ngx_str_t                      first_id;        /* oldest entry, or "" */

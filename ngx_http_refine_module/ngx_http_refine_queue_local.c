@@ -442,15 +442,15 @@ ngx_http_refine_local_stored(ngx_http_refine_queue_t *queue,
         n += ticket->n;
 
         for (i = 0; i < ticket->n; i++, arg++) {
-            type = ticket->types[i] - '0';
+            type = ngx_http_refine_surface_type(ticket->types[i]);
             data->bytes += arg->len;
             data->counters[local->ledger.index[
                                NGX_HTTP_REFINE_EVENT_ITEMS_SERVED + type]].n++;
 
-            if (type == NGX_HTTP_REFINE_ITEMS_SERVED) {
+            if (ngx_http_refine_surface_argued(ticket->types[i])) {
                 arg++;
-                ngx_http_refine_surface_add(&data->surfaces, arg->data,
-                                            arg->len, 1);
+                ngx_http_refine_surface_argument(data->surfaces,
+                                                 ticket->types[i], arg);
             }
         }
     }

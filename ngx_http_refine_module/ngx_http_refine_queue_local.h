@@ -42,7 +42,7 @@ typedef struct {
     u_char                           *type;       /* a digit */
     int64_t                           at;         /* receivedAt */
     ngx_str_t                         line;
-    ngx_str_t                         label;      /* of an items_served */
+    ngx_str_t                         label;      /* see surface.h */
 } ngx_http_refine_item_t;
 
 
@@ -111,7 +111,7 @@ typedef struct {
     int64_t                           n;
     int64_t                           bytes;
     int64_t                           types[5];
-    ngx_http_refine_surfaces_t        surfaces;
+    ngx_http_refine_surfaces_t        surfaces;   /* of items_served */
     const char                       *limit;
     unsigned                          running:1;
 } ngx_http_refine_local_replay_t;

@@ -346,7 +346,7 @@ ngx_http_refine_local_items(ngx_http_refine_queue_t *queue,
 
             item->at = ngx_http_refine_event_received(&item->line);
 
-            if (*item->type == '0' && arg < last) {
+            if (ngx_http_refine_surface_argued(*item->type) && arg < last) {
                 item->label.data = p;
                 item->label.len = arg->len;
                 p = ngx_cpymem(p, arg->data, arg->len);

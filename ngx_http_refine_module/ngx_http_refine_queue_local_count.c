@@ -201,7 +201,7 @@ ngx_http_refine_local_metrics(ngx_http_refine_queue_t *queue)
     m->dead_replayed = data->dead_replayed;
     m->bytes = ngx_max(data->bytes, 0);
     m->paused = (data->paused != 0);
-    m->surfaces = data->surfaces;
+    ngx_memcpy(m->surfaces, data->surfaces, sizeof(m->surfaces));
     m->known = 1;
 
     for (i = 0; i < NGX_HTTP_REFINE_COUNTER_MAX; i++) {

@@ -324,7 +324,9 @@ ngx_http_refine_replay_store(ngx_http_refine_queue_t *queue, ngx_str_t *event)
     replay->types[type - '0']++;
 
     if (type == '0') {
-        ngx_http_refine_surface_add(&replay->surfaces, label, len, 1);
+        ngx_http_refine_surface_add(&replay->surfaces,
+                                    NGX_HTTP_REFINE_ITEMS_SERVED, label, len,
+                                    1);
     }
 
     return NGX_OK;
@@ -411,9 +413,10 @@ ngx_http_refine_local_replayed(ngx_http_refine_queue_t *queue, ngx_int_t rc)
 
     for (i = 0; i < replay->surfaces.n; i++) {
         row = &replay->surfaces.rows[i];
-        ngx_http_refine_surface_add(&data->surfaces, row->label,
+        ngx_http_refine_surface_add(data->surfaces,
+                                    NGX_HTTP_REFINE_ITEMS_SERVED, row->label,
                                     row->surface_len + 1 + row->source_len,
-                                    row->served);
+                                    row->n);
     }
 
     ngx_http_refine_ledger_unlock(&local->ledger);

@@ -272,6 +272,7 @@ static void
 ngx_http_refine_queue_metrics_field(ngx_http_refine_metrics_t *m,
     redisReply *name, redisReply *value)
 {
+    size_t            label;
     int64_t           n;
     ngx_uint_t        i;
     const ngx_str_t  *field;
@@ -304,9 +305,12 @@ ngx_http_refine_queue_metrics_field(ngx_http_refine_metrics_t *m,
         return;
     }
 
-    if (ngx_strncmp(name->str, "served:", 7) == 0) {
-        ngx_http_refine_surface_add(&m->surfaces, (u_char *) name->str + 7,
-                                    name->len - 7, n);
+    label = ngx_http_refine_surface_field((u_char *) name->str, name->len,
+                                          &i);
+    if (label) {
+        ngx_http_refine_surface_add(m->surfaces, i,
+                                    (u_char *) name->str + label,
+                                    name->len - label, n);
         return;
     }
 

@@ -60,6 +60,10 @@ ngx_http_refine_ticket_create(ngx_http_refine_queue_t *queue,
         if (events[i].type == NGX_HTTP_REFINE_ITEMS_SERVED) {
             nargs++;
             size += events[i].surface.len + events[i].source.len + 1;
+
+        } else if (events[i].labels.len) {
+            nargs++;
+            size += events[i].labels.len;
         }
     }
 
@@ -84,6 +88,14 @@ ngx_http_refine_ticket_create(ngx_http_refine_queue_t *queue,
             p = ngx_http_refine_surface_label(p, &events[i].surface,
                                               &events[i].source);
             arg->len = p - arg->data;
+
+        } else if (events[i].labels.len) {
+            ticket->types[i] += NGX_HTTP_REFINE_SURFACE_TRACED;
+
+            arg++;
+            arg->data = p;
+            arg->len = events[i].labels.len;
+            p = ngx_cpymem(p, events[i].labels.data, arg->len);
         }
     }
 

@@ -119,7 +119,7 @@ ngx_http_refine_report_catalog(ngx_http_refine_buf_t *b,
     ngx_http_refine_buf_lit(b, "{");
     ngx_http_refine_report_counters(b, m, "events");
     ngx_http_refine_report_serves(b, m);
-    ngx_http_refine_report_surfaces(b, &m->surfaces);
+    ngx_http_refine_report_surfaces(b, m->surfaces);
     ngx_http_refine_report_posts(b, m);
     ngx_http_refine_buf_lit(b, ",\"redis\":{\"state\":");
     ngx_http_refine_report_text(b, row->redis);
@@ -196,13 +196,16 @@ static void
 ngx_http_refine_report_surfaces(ngx_http_refine_buf_t *b,
     ngx_http_refine_surfaces_t *surfaces)
 {
-    ngx_str_t   surface, source;
-    ngx_uint_t  i;
+    ngx_str_t                   surface, source;
+    ngx_uint_t                  i, type;
+    const ngx_str_t            *step;
+    ngx_http_refine_surface_t  *row;
 
     ngx_http_refine_buf_lit(b, ",\"surfaces\":[");
 
     for (i = 0; i < surfaces->n; i++) {
-        ngx_http_refine_surface_names(&surfaces->rows[i], &surface, &source);
+        row = &surfaces->rows[i];
+        ngx_http_refine_surface_names(row, &surface, &source);
 
         if (i) {
             ngx_http_refine_buf_lit(b, ",");
@@ -212,8 +215,17 @@ ngx_http_refine_report_surfaces(ngx_http_refine_buf_t *b,
         ngx_http_refine_buf_json(b, surface.data, surface.len);
         ngx_http_refine_buf_lit(b, ",\"source\":");
         ngx_http_refine_buf_json(b, source.data, source.len);
-        ngx_http_refine_buf_lit(b, ",\"served\":");
-        ngx_http_refine_buf_int(b, surfaces->rows[i].served);
+
+        for (type = 0; type < NGX_HTTP_REFINE_EVENT_TYPES; type++) {
+            step = &ngx_http_refine_surface_steps[type];
+
+            ngx_http_refine_buf_lit(b, ",\"");
+            ngx_http_refine_buf_append(b, step->data, step->len);
+            ngx_http_refine_buf_lit(b, "\":");
+            ngx_http_refine_buf_int(b, ngx_http_refine_surface_count(
+                                                       &surfaces[type], row));
+        }
+
         ngx_http_refine_buf_lit(b, "}");
     }
 

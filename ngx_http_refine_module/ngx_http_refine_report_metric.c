@@ -158,7 +158,25 @@ const ngx_http_refine_metric_t  ngx_http_refine_metrics[] = {
 
     { "refine_served_total", "counter",
       "Serves stored, by surface and source; other: beyond 32 of these.",
-      ngx_http_refine_metric_surfaces, 0, NULL, 1, 0 },
+      ngx_http_refine_metric_surfaces, NGX_HTTP_REFINE_ITEMS_SERVED, NULL, 1,
+      0 },
+
+    { "refine_viewed_total", "counter",
+      "Views stored, by the surface and source of their serve.",
+      ngx_http_refine_metric_surfaces, NGX_HTTP_REFINE_VIEW, NULL, 1, 0 },
+
+    { "refine_clicked_total", "counter",
+      "Clicks stored, by the surface and source of their serve.",
+      ngx_http_refine_metric_surfaces, NGX_HTTP_REFINE_CLICK, NULL, 1, 0 },
+
+    { "refine_carted_total", "counter",
+      "Adds to cart stored, by the surface and source of their serve.",
+      ngx_http_refine_metric_surfaces, NGX_HTTP_REFINE_ADD_TO_CART, NULL, 1,
+      0 },
+
+    { "refine_purchased_total", "counter",
+      "Items of purchases stored, by the surface and source that led to them.",
+      ngx_http_refine_metric_surfaces, NGX_HTTP_REFINE_PURCHASE, NULL, 1, 0 },
 
     { "refine_events_duplicate_total", "counter",
       "Events under an eventId stored before, not stored again.",
@@ -389,7 +407,7 @@ ngx_http_refine_metric_surfaces(ngx_http_refine_writer_t *w,
     ngx_http_refine_sample_t     sample;
     ngx_http_refine_surfaces_t  *surfaces;
 
-    surfaces = &row->metrics.surfaces;
+    surfaces = row->metrics.surfaces;
 
     ngx_memzero(&sample, sizeof(ngx_http_refine_sample_t));
 
@@ -400,7 +418,8 @@ ngx_http_refine_metric_surfaces(ngx_http_refine_writer_t *w,
     for (i = 0; i < surfaces->n; i++) {
         ngx_http_refine_surface_names(&surfaces->rows[i], &sample.values[0],
                                       &sample.values[1]);
-        sample.value = surfaces->rows[i].served;
+        sample.value = ngx_http_refine_surface_count(&surfaces[metric->what],
+                                                     &surfaces->rows[i]);
 
         w->write(w, metric, row, &sample);
     }

@@ -6,23 +6,27 @@
 
 
 /*
- * Counts "served", a table by label; of new labels only as many as are told
- * apart.
+ * Counts "shown", a table by label of tables by step; of new labels only as
+ * many as are told apart.  A label is known by its "served:".
  */
 
-#define NGX_HTTP_REFINE_SCRIPT_SERVED                                         \
+#define NGX_HTTP_REFINE_SCRIPT_SHOWN                                          \
     "local other = 'other\\0other'\n"                                         \
-    "for label, n in pairs(served) do\n"                                      \
-    "  local field = 'served:' .. label\n"                                    \
-    "  if label ~= other and not redis.call('HGET', stats, field) then\n"     \
+    "for label, steps in pairs(shown) do\n"                                   \
+    "  if label ~= other\n"                                                   \
+    "     and not redis.call('HGET', stats, 'served:' .. label)\n"            \
+    "  then\n"                                                                \
     "    local known = redis.call('HGET', stats, 'surfaces')\n"               \
     "    if (tonumber(known or 0) or 32) < 32 then\n"                         \
     "      redis.call('HINCRBY', stats, 'surfaces', 1)\n"                     \
+    "      redis.call('HINCRBY', stats, 'served:' .. label, 0)\n"             \
     "    else\n"                                                              \
-    "      field = 'served:' .. other\n"                                      \
+    "      label = other\n"                                                   \
     "    end\n"                                                               \
     "  end\n"                                                                 \
-    "  redis.call('HINCRBY', stats, field, n)\n"                              \
+    "  for step, n in pairs(steps) do\n"                                      \
+    "    redis.call('HINCRBY', stats, step .. label, n)\n"                    \
+    "  end\n"                                                                 \
     "end\n"
 
 
@@ -39,13 +43,21 @@ static const char  ngx_http_refine_script_store[] =
     "local names = { 'items_served', 'click', 'view', 'add_to_cart',\n"
     "                'purchase' }\n"
     "local counts = { 0, 0, 0, 0, 0 }\n"
-    "local pos, stored, groups, served = 5, 0, {}, {}\n"
+    "local steps = { 'served:', 'clicked:', 'viewed:', 'carted:',\n"
+    "                'purchased:' }\n"
+    "local pos, stored, groups, shown = 5, 0, {}, {}\n"
+    "local function show(t, label)\n"
+    "  local row = shown[label] or {}\n"
+    "  row[steps[t]] = (row[steps[t]] or 0) + 1\n"
+    "  shown[label] = row\n"
+    "end\n"
     "for types in ARGV[5]:gmatch('%d+') do\n"
     "  local n, add, at = #types, 0, pos\n"
     "  for i = 1, n do\n"
     "    pos = pos + 1\n"
     "    add = add + #ARGV[pos]\n"
-    "    if types:byte(i) == 48 then pos = pos + 1 end\n"
+    "    local t = types:byte(i)\n"
+    "    if t == 48 or t > 52 then pos = pos + 1 end\n"
     "  end\n"
     "  if len + n > max then\n"
     "    groups[#groups + 1] = '0'\n"
@@ -56,11 +68,16 @@ static const char  ngx_http_refine_script_store[] =
     "      at = at + 1\n"
     "      redis.call('XADD', events, '*', 'e', ARGV[at])\n"
     "      local t = types:byte(i) - 47\n"
-    "      counts[t] = counts[t] + 1\n"
     "      if t == 1 then\n"
     "        at = at + 1\n"
-    "        served[ARGV[at]] = (served[ARGV[at]] or 0) + 1\n"
+    "        show(t, ARGV[at])\n"
+    "      elseif t > 5 then\n"
+    "        t, at = t - 4, at + 1\n"
+    "        for label in ARGV[at]:gmatch('([^%z]*%z[^%z]*)%z') do\n"
+    "          show(t, label)\n"
+    "        end\n"
     "      end\n"
+    "      counts[t] = counts[t] + 1\n"
     "    end\n"
     "    len = len + n\n"
     "    bytes = bytes + add\n"
@@ -77,7 +94,7 @@ static const char  ngx_http_refine_script_store[] =
     "      redis.call('HINCRBY', stats, 'events:' .. names[t], counts[t])\n"
     "    end\n"
     "  end\n"
-    NGX_HTTP_REFINE_SCRIPT_SERVED
+    NGX_HTTP_REFINE_SCRIPT_SHOWN
     "elseif pos < #ARGV then\n"
     "  redis.call('HDEL', stats, '')\n"
     "end\n"
@@ -263,7 +280,7 @@ static const char  ngx_http_refine_script_revive[] =
     "  if last == '' then return {0, '', '', 0} end\n"
     "end\n"
     "local letters = redis.call('XRANGE', dead, ARGV[1], last, 'COUNT', 200)\n"
-    "local served, types = {}, { items_served = 0, click = 0, view = 0,\n"
+    "local shown, types = {}, { items_served = 0, click = 0, view = 0,\n"
     "                            add_to_cart = 0, purchase = 0 }\n"
     "for _, letter in ipairs(letters) do\n"
     "  local id, f = letter[1], { e = '', reason = '' }\n"
@@ -283,7 +300,8 @@ static const char  ngx_http_refine_script_revive[] =
     "      if t == 'items_served' then\n"
     "        local label = tostring(e.surface or '') .. '\\0'\n"
     "                      .. tostring(e.source or '')\n"
-    "        served[label] = (served[label] or 0) + 1\n"
+    "        shown[label] = shown[label] or { ['served:'] = 0 }\n"
+    "        shown[label]['served:'] = shown[label]['served:'] + 1\n"
     "      end\n"
     "    end\n"
     "  end\n"
@@ -297,7 +315,7 @@ static const char  ngx_http_refine_script_revive[] =
     "      redis.call('HINCRBY', stats, 'events:' .. name, count)\n"
     "    end\n"
     "  end\n"
-    NGX_HTTP_REFINE_SCRIPT_SERVED
+    NGX_HTTP_REFINE_SCRIPT_SHOWN
     "end\n"
     "local next = full == 0 and #letters == 200 and '(' .. letters[200][1]\n"
     "return {n, next or '', last, full}\n";

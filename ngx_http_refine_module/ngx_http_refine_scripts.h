@@ -25,11 +25,12 @@
 typedef enum {
     /*
      * ARGV: max_queue_size, a length, max_queue_bytes, what an entry takes
-     * beside its line, the types of the events of each group (a digit each, of
-     * ngx_http_refine_event_type_e, the groups separated by a comma), the
-     * events, each items_served followed by its label (surface.h), pairs of
-     * field and increment for the stats.
-     * "surfaces" is the number of labels counted apart, in "served:LABEL".
+     * beside its line, the types of the events of each group (a digit each, see
+     * surface.h, the groups separated by a comma), the events, some of them
+     * followed by an argument as surface.h has it, pairs of field and increment
+     * for the stats.
+     * "surfaces" is the number of labels counted apart, in "served:LABEL" and
+     * "clicked:LABEL" and so on.
      * A group that would exceed a limit is left out as a whole.
      * Reply: a text with a character for each group, 1 (stored), 0
      * (max_queue_size) or - (max_queue_bytes), the length of the stream, how

@@ -2,6 +2,7 @@
 #include "ngx_http_refine_serve.h"
 #include "ngx_http_refine_buf.h"
 #include "ngx_http_refine_consent.h"
+#include "ngx_http_refine_funnel.h"
 #include "ngx_http_refine_id.h"
 #include "ngx_http_refine_identity.h"
 #include "ngx_http_refine_response.h"
@@ -459,7 +460,9 @@ ngx_http_refine_serve_log(ngx_http_request_t *r,
 
     if (catalog->store == NULL
         || ngx_http_refine_identity_env(r, catalog, &env) != NGX_OK
-        || ngx_http_refine_event_serve(r->pool, serve, &env, &event) != NGX_OK)
+        || ngx_http_refine_event_serve(r->pool, serve, &env, &event) != NGX_OK
+        || ngx_http_refine_funnel_find(catalog->zone, r->pool, &event, 0)
+           != NGX_OK)
     {
         ngx_http_refine_serve_count(catalog, NGX_HTTP_REFINE_SKIPPED_INTERNAL);
         return;
@@ -474,6 +477,10 @@ ngx_http_refine_serve_log(ngx_http_request_t *r,
                                     : NGX_HTTP_REFINE_SKIPPED_INTERNAL);
         return;
     }
+
+    /* it is stored before anybody has seen the items */
+
+    ngx_http_refine_funnel_stored(catalog->zone, &event, 1);
 
     ngx_http_refine_serve_count(catalog, NGX_HTTP_REFINE_SERVES_LOGGED);
 

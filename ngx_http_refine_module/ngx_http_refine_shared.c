@@ -3,9 +3,8 @@
 #include <openssl/rand.h>
 
 
-#define NGX_HTTP_REFINE_SHARED_LAYOUT   0x52460004
+#define NGX_HTTP_REFINE_SHARED_LAYOUT   0x52460005
 #define NGX_HTTP_REFINE_SHARED_BUCKETS  16384
-#define NGX_HTTP_REFINE_SHARED_WAYS     8
 
 
 typedef struct {
@@ -17,7 +16,9 @@ typedef struct {
 
     /* of a bucket the latest first; 0: free */
     uint64_t                   ids[NGX_HTTP_REFINE_SHARED_BUCKETS]
-                                  [NGX_HTTP_REFINE_SHARED_WAYS];
+                                  [NGX_HTTP_REFINE_TRACE_WAYS];
+
+    ngx_http_refine_trace_t    trace;
 } ngx_http_refine_shared_t;
 
 
@@ -224,23 +225,35 @@ ngx_http_refine_shared_unlock(ngx_shm_zone_t *zone)
 }
 
 
+ngx_http_refine_trace_t *
+ngx_http_refine_shared_trace(ngx_shm_zone_t *zone)
+{
+    ngx_http_refine_shared_zone_t *data = zone->data;
+
+    return &data->sh->trace;
+}
+
+
+uint64_t
+ngx_http_refine_shared_key(ngx_shm_zone_t *zone, ngx_str_t *text)
+{
+    ngx_http_refine_shared_zone_t *data = zone->data;
+
+    return ngx_http_refine_shared_hash(data->sh, text);
+}
+
+
 ngx_uint_t
 ngx_http_refine_shared_seen(ngx_shm_zone_t *zone, ngx_str_t *id)
 {
     uint64_t    *ids, hash;
-    ngx_uint_t   i, found;
+    ngx_uint_t   found;
 
     ids = ngx_http_refine_shared_bucket(zone, id, &hash);
-    found = 0;
 
     (void) ngx_http_refine_shared_lock(zone);
 
-    for (i = 0; i < NGX_HTTP_REFINE_SHARED_WAYS; i++) {
-        if (ids[i] == hash) {
-            found = 1;
-            break;
-        }
-    }
+    found = (ngx_http_refine_trace_find(ids, hash, ~(uint64_t) 0) != 0);
 
     ngx_http_refine_shared_unlock(zone);
 
@@ -251,26 +264,13 @@ ngx_http_refine_shared_seen(ngx_shm_zone_t *zone, ngx_str_t *id)
 void
 ngx_http_refine_shared_remember(ngx_shm_zone_t *zone, ngx_str_t *id)
 {
-    uint64_t    *ids, hash;
-    ngx_uint_t   i;
+    uint64_t  *ids, hash;
 
     ids = ngx_http_refine_shared_bucket(zone, id, &hash);
 
     (void) ngx_http_refine_shared_lock(zone);
 
-    /* an id that is there moves to the front */
-
-    for (i = 0; i < NGX_HTTP_REFINE_SHARED_WAYS - 1; i++) {
-        if (ids[i] == hash) {
-            break;
-        }
-    }
-
-    for ( /* void */ ; i > 0; i--) {
-        ids[i] = ids[i - 1];
-    }
-
-    ids[0] = hash;
+    ngx_http_refine_trace_keep(ids, hash, ~(uint64_t) 0);
 
     ngx_http_refine_shared_unlock(zone);
 }

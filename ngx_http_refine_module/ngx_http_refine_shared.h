@@ -2,7 +2,8 @@
 /*
  * Level 1: what the workers of one machine share about a catalog, in a zone of
  * its own ("refine:NAME"), which survives reloads: the state of delivery (the
- * circuit), and a table of the event ids stored lately.
+ * circuit), a table of the event ids stored lately, and one of the surfaces by
+ * which items were found (trace.h); 4 MB in all.
  */
 
 
@@ -13,6 +14,7 @@
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include "ngx_http_refine_circuit.h"
+#include "ngx_http_refine_trace.h"
 
 
 /* a copy of the state, for the status page; times are Unix ms */
@@ -62,6 +64,10 @@ void ngx_http_refine_shared_unlock(ngx_shm_zone_t *zone);
  */
 ngx_uint_t ngx_http_refine_shared_seen(ngx_shm_zone_t *zone, ngx_str_t *id);
 void ngx_http_refine_shared_remember(ngx_shm_zone_t *zone, ngx_str_t *id);
+
+/* to be used between lock and unlock; key() is the hash that it wants */
+ngx_http_refine_trace_t *ngx_http_refine_shared_trace(ngx_shm_zone_t *zone);
+uint64_t ngx_http_refine_shared_key(ngx_shm_zone_t *zone, ngx_str_t *text);
 
 
 #endif /* _NGX_HTTP_REFINE_SHARED_H_INCLUDED_ */

@@ -19,8 +19,9 @@
  *
  * A record: the bytes FF 52 F5 0A, the length of what follows the head, its
  * CRC, the number of events, the CRC of the 16 bytes before; then the number of
- * arguments, the length of each, the types, the arguments.  FF and F5 occur in
- * no UTF-8, so what comes after damage is found by looking for these bytes.
+ * arguments, the length of each, the types, the arguments (surface.h).  FF and
+ * F5 occur in no UTF-8, so what comes after damage is found by looking for
+ * these bytes.
  */
 
 
@@ -31,7 +32,8 @@
 #include "ngx_http_refine_spool.h"
 
 
-#define NGX_HTTP_REFINE_SPOOL_VERSION   1
+/* 1 had arguments behind items_served only */
+#define NGX_HTTP_REFINE_SPOOL_VERSION   2
 #define NGX_HTTP_REFINE_SPOOL_HEADER    160
 #define NGX_HTTP_REFINE_SPOOL_WRITTEN   16
 #define NGX_HTTP_REFINE_SPOOL_CURSOR    64

@@ -1,5 +1,6 @@
 
 #include "ngx_http_refine_spool_core.h"
+#include "ngx_http_refine_surface.h"
 
 
 static uint32_t ngx_http_refine_spool_crc(const u_char *p, size_t len);
@@ -83,6 +84,7 @@ ngx_http_refine_spool_header_read(u_char *p, size_t len,
     ngx_http_refine_spool_segment_t *segment)
 {
     u_char                        *mark;
+    uint64_t                       version;
     ngx_uint_t                     i;
     ngx_http_refine_spool_mark_t   cursor;
 
@@ -117,7 +119,9 @@ ngx_http_refine_spool_header_read(u_char *p, size_t len,
         return NGX_ERROR;
     }
 
-    return ngx_http_refine_spool_get(p + 8, 4) == NGX_HTTP_REFINE_SPOOL_VERSION
+    version = ngx_http_refine_spool_get(p + 8, 4);
+
+    return (version >= 1 && version <= NGX_HTTP_REFINE_SPOOL_VERSION)
            ? NGX_OK : NGX_DECLINED;
 }
 
@@ -336,7 +340,7 @@ ngx_http_refine_spool_decode(u_char *p, ngx_http_refine_spool_record_t *record,
 }
 
 
-/* each event is an argument, and an items_served has its label behind it */
+/* each event is an argument, and some have one more behind it: surface.h */
 
 static ngx_int_t
 ngx_http_refine_spool_types(ngx_http_refine_spool_record_t *record)
@@ -347,11 +351,11 @@ ngx_http_refine_spool_types(ngx_http_refine_spool_record_t *record)
 
     for (i = 0; i < record->n; i++) {
 
-        if (record->types[i] < '0' || record->types[i] > '9') {
+        if (record->types[i] < '0' || record->types[i] > '8') {
             return NGX_ERROR;
         }
 
-        nargs += (record->types[i] == '0');
+        nargs += ngx_http_refine_surface_argued(record->types[i]);
     }
 
     return (nargs == record->nargs) ? NGX_OK : NGX_ERROR;

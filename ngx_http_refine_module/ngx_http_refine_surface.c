@@ -5,6 +5,8 @@
 #include "ngx_http_refine_surface.h"
 
 
+static ngx_http_refine_surface_t *ngx_http_refine_surface_row(
+    ngx_http_refine_surfaces_t *surfaces, const u_char *label, size_t len);
 static size_t ngx_http_refine_surface_check(const u_char *label, size_t len);
 static ngx_uint_t ngx_http_refine_surface_find(
     ngx_http_refine_surfaces_t *surfaces, const u_char *label, size_t len,
@@ -12,6 +14,15 @@ static ngx_uint_t ngx_http_refine_surface_find(
 static void ngx_http_refine_surface_insert(
     ngx_http_refine_surfaces_t *surfaces, ngx_uint_t at, const u_char *label,
     size_t len);
+
+
+const ngx_str_t  ngx_http_refine_surface_steps[NGX_HTTP_REFINE_EVENT_TYPES] = {
+    ngx_string("served"),
+    ngx_string("clicked"),
+    ngx_string("viewed"),
+    ngx_string("carted"),
+    ngx_string("purchased")
+};
 
 
 static const u_char  ngx_http_refine_surface_other[] = "other\0other";
@@ -39,8 +50,30 @@ ngx_http_refine_surface_label(u_char *dst, ngx_str_t *surface,
 
 
 void
-ngx_http_refine_surface_add(ngx_http_refine_surfaces_t *surfaces,
-    const u_char *label, size_t len, int64_t served)
+ngx_http_refine_surface_add(ngx_http_refine_surfaces_t *tables,
+    ngx_uint_t type, const u_char *label, size_t len, int64_t n)
+{
+    ngx_http_refine_surface_t  *row;
+
+    row = ngx_http_refine_surface_row(&tables[0], label, len);
+
+    if (type) {
+        row = ngx_http_refine_surface_row(&tables[type], row->label,
+                                          row->surface_len + 1
+                                          + row->source_len);
+    }
+
+    /* Redis may hold anything */
+
+    row->n = (int64_t) ((uint64_t) row->n + (uint64_t) n);
+}
+
+
+/* the row in which the label is counted */
+
+static ngx_http_refine_surface_t *
+ngx_http_refine_surface_row(ngx_http_refine_surfaces_t *surfaces,
+    const u_char *label, size_t len)
 {
     ngx_uint_t  i, found, other;
 
@@ -72,10 +105,72 @@ ngx_http_refine_surface_add(ngx_http_refine_surfaces_t *surfaces,
         len = NGX_HTTP_REFINE_SURFACE_OTHER;
     }
 
-    /* Redis may hold anything */
+    return &surfaces->rows[i];
+}
 
-    surfaces->rows[i].served = (int64_t) ((uint64_t) surfaces->rows[i].served
-                                          + (uint64_t) served);
+
+void
+ngx_http_refine_surface_argument(ngx_http_refine_surfaces_t *tables,
+    u_char digit, ngx_str_t *arg)
+{
+    u_char      *p, *last, *label;
+    ngx_uint_t   type, nuls;
+
+    type = ngx_http_refine_surface_type(digit);
+
+    if (type == NGX_HTTP_REFINE_ITEMS_SERVED) {
+        ngx_http_refine_surface_add(tables, type, arg->data, arg->len, 1);
+        return;
+    }
+
+    label = arg->data;
+    last = arg->data + arg->len;
+    nuls = 0;
+
+    for (p = label; p < last; p++) {
+
+        if (*p == '\0' && ++nuls == 2) {
+            ngx_http_refine_surface_add(tables, type, label, p - label, 1);
+            label = p + 1;
+            nuls = 0;
+        }
+    }
+}
+
+
+int64_t
+ngx_http_refine_surface_count(ngx_http_refine_surfaces_t *surfaces,
+    ngx_http_refine_surface_t *row)
+{
+    ngx_uint_t  i, found;
+
+    i = ngx_http_refine_surface_find(surfaces, row->label,
+                                     row->surface_len + 1 + row->source_len,
+                                     &found);
+
+    return found ? surfaces->rows[i].n : 0;
+}
+
+
+size_t
+ngx_http_refine_surface_field(const u_char *field, size_t len,
+    ngx_uint_t *type)
+{
+    ngx_uint_t        i;
+    const ngx_str_t  *step;
+
+    for (i = 0; i < NGX_HTTP_REFINE_EVENT_TYPES; i++) {
+        step = &ngx_http_refine_surface_steps[i];
+
+        if (len > step->len && field[step->len] == ':'
+            && ngx_memcmp(field, step->data, step->len) == 0)
+        {
+            *type = i;
+            return step->len + 1;
+        }
+    }
+
+    return 0;
 }
 
 
@@ -162,7 +257,7 @@ ngx_http_refine_surface_insert(ngx_http_refine_surfaces_t *surfaces,
     ngx_memcpy(row->label, label, len);
     row->surface_len = ngx_http_refine_surface_check(label, len);
     row->source_len = len - row->surface_len - 1;
-    row->served = 0;
+    row->n = 0;
 }
 
 

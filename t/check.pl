@@ -19,12 +19,12 @@ my $findings = 0;
 
 my %level;
 my @levels = (
-    [0, qw(compat embedded buf address inflate skip set id cookie origin counter accept rate)],
+    [0, qw(compat embedded buf address inflate skip set id cookie origin counter accept rate trace)],
     [0, qw(json html)],
     [1, qw(path capture event message response body circuit target)],
     [1, qw(shared dial surface items)],
     [1, qw(peer page)],
-    [2, qw(http redis scripts spool ledger)],
+    [2, qw(funnel http redis scripts spool ledger)],
     [2, qw(verdict)],
     [3, qw(queue)],
     [4, qw(module.h)],

@@ -138,7 +138,7 @@ test_new(void **state)
     assert_int_equal(ledger.data->accepted, 0);
     assert_int_equal(ledger.data->held, 0);
     assert_int_equal(ledger.data->paused, 0);
-    assert_int_equal(ledger.data->surfaces.n, 0);
+    assert_int_equal(ledger.data->surfaces[0].n, 0);
     assert_int_equal(ngx_http_refine_ledger_claimed(&ledger, &oldest), 0);
     assert_int_equal(oldest, 0);
 
@@ -188,7 +188,7 @@ test_again(void **state)
     ledger.self->claimed = 3;
     *test_counter(NGX_HTTP_REFINE_EVENT_CLICK) = 4;
     *test_counter(NGX_HTTP_REFINE_DUPLICATES) = 9;
-    ngx_http_refine_surface_add(&ledger.data->surfaces,
+    ngx_http_refine_surface_add(ledger.data->surfaces, 0,
                                 (u_char *) "page\0text", 9, 2);
 
     /* as a worker that is killed leaves it */
@@ -203,7 +203,7 @@ test_again(void **state)
     assert_int_equal(ledger.data->paused, 1700000000000);
     assert_int_equal(ledger.self->claimed, 0);
     assert_int_equal(*test_counter(NGX_HTTP_REFINE_EVENT_CLICK), 4);
-    assert_int_equal(ledger.data->surfaces.rows[0].served, 2);
+    assert_int_equal(ledger.data->surfaces[0].rows[0].n, 2);
 
     for (i = 0; i < NGX_HTTP_REFINE_LEDGER_WORKERS; i++) {
         assert_true(&ledger.data->workers[i] == ledger.self
@@ -276,7 +276,7 @@ test_damaged(void **state)
 
     test_open(&ledger);
     ledger.data->accepted = 5;
-    ngx_http_refine_surface_add(&ledger.data->surfaces,
+    ngx_http_refine_surface_add(ledger.data->surfaces, 0,
                                 (u_char *) "page\0text", 9, 2);
     ngx_http_refine_ledger_close(&ledger);
 
@@ -287,15 +287,15 @@ test_damaged(void **state)
         switch (i) {
         case 0: data.magic[7]++; break;
         case 1: data.size--; break;
-        case 2: data.surfaces.n = NGX_HTTP_REFINE_SURFACES + 2; break;
-        case 3: data.surfaces.n = 1;
-                data.surfaces.rows[0].surface_len = (size_t) -1; break;
-        case 4: data.surfaces.n = 1;
-                data.surfaces.rows[0].source_len = (size_t) -4; break;
-        case 5: data.surfaces.n = 1;
-                data.surfaces.rows[0].surface_len
+        case 2: data.surfaces[0].n = NGX_HTTP_REFINE_SURFACES + 2; break;
+        case 3: data.surfaces[0].n = 1;
+                data.surfaces[0].rows[0].surface_len = (size_t) -1; break;
+        case 4: data.surfaces[0].n = 1;
+                data.surfaces[0].rows[0].source_len = (size_t) -4; break;
+        case 5: data.surfaces[0].n = 1;
+                data.surfaces[0].rows[0].surface_len
                     = NGX_HTTP_REFINE_SURFACE_LABEL - 4;
-                data.surfaces.rows[0].source_len = 4; break;
+                data.surfaces[0].rows[0].source_len = 4; break;
         default: memset(&data, 0xff, sizeof(data));
         }
 
@@ -303,11 +303,33 @@ test_damaged(void **state)
         test_open(&ledger);
 
         assert_int_equal(ledger.data->accepted, 0);
-        assert_int_equal(ledger.data->surfaces.n, 0);
+        assert_int_equal(ledger.data->surfaces[0].n, 0);
         assert_int_equal(*test_counter(0), 0);
 
         ngx_http_refine_ledger_close(&ledger);
     }
+
+    /* the tables of what came of serves are looked at as well */
+
+    test_load();
+    data.accepted = 5;
+    data.surfaces[4].n = NGX_HTTP_REFINE_SURFACES + 2;
+    test_save(sizeof(data));
+    test_open(&ledger);
+    assert_int_equal(ledger.data->accepted, 0);
+    assert_int_equal(ledger.data->surfaces[4].n, 0);
+    ngx_http_refine_ledger_close(&ledger);
+
+    /* an earlier version had no more than the first of them */
+
+    test_load();
+    data.accepted = 5;
+    memset(&data.surfaces[1], 0xff, sizeof(data.surfaces[1]));
+    test_save(offsetof(ngx_http_refine_ledger_data_t, surfaces[1]));
+    test_open(&ledger);
+    assert_int_equal(ledger.data->accepted, 5);
+    assert_int_equal(ledger.data->surfaces[1].n, 0);
+    ngx_http_refine_ledger_close(&ledger);
 
     /* one that ends early is made longer, and what it had is kept */
 

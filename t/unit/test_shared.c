@@ -16,7 +16,7 @@
 #include "ngx_http_refine_shared.c"
 
 
-#define IDS  (NGX_HTTP_REFINE_SHARED_BUCKETS * NGX_HTTP_REFINE_SHARED_WAYS)
+#define IDS  (NGX_HTTP_REFINE_SHARED_BUCKETS * NGX_HTTP_REFINE_TRACE_WAYS)
 
 
 ngx_uint_t            ngx_pagesize = 4096;
@@ -296,7 +296,7 @@ test_oldest(void **state)
     bucket = ngx_http_refine_shared_bucket(&test_zone, &id, &hash);
     ngx_http_refine_shared_remember(&test_zone, &id);
 
-    for (i = 1, n = 1; n < NGX_HTTP_REFINE_SHARED_WAYS; i++) {
+    for (i = 1, n = 1; n < NGX_HTTP_REFINE_TRACE_WAYS; i++) {
         if (ngx_http_refine_shared_bucket(&test_zone, test_id(buf, i), &hash)
             == bucket)
         {
@@ -312,7 +312,7 @@ test_oldest(void **state)
     ngx_http_refine_shared_remember(&test_zone, &id);
     ngx_http_refine_shared_remember(&test_zone, &id);
 
-    for (n = 0; n < NGX_HTTP_REFINE_SHARED_WAYS; i++) {
+    for (n = 0; n < NGX_HTTP_REFINE_TRACE_WAYS; i++) {
         if (ngx_http_refine_shared_bucket(&test_zone, test_id(buf, i), &hash)
             == bucket)
         {

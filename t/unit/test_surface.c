@@ -15,7 +15,9 @@
 #include "ngx_http_refine_surface.h"
 
 
-static ngx_http_refine_surfaces_t  table;
+static ngx_http_refine_surfaces_t   tables[NGX_HTTP_REFINE_EVENT_TYPES];
+
+#define table  tables[0]
 
 
 /* the label is copied, so that a read past its end is seen */
@@ -29,7 +31,7 @@ add(const char *label, size_t len, int64_t n)
     assert_non_null(copy);
     memcpy(copy, label, len);
 
-    ngx_http_refine_surface_add(&table, copy, len, n);
+    ngx_http_refine_surface_add(tables, 0, copy, len, n);
 
     free(copy);
 }
@@ -51,7 +53,7 @@ served(const char *surface, const char *source)
             && memcmp(a.data, surface, a.len) == 0
             && memcmp(b.data, source, b.len) == 0)
         {
-            return table.rows[i].served;
+            return table.rows[i].n;
         }
     }
 
@@ -62,7 +64,7 @@ served(const char *surface, const char *source)
 static int
 reset(void **state)
 {
-    ngx_memzero(&table, sizeof(table));
+    ngx_memzero(tables, sizeof(tables));
     return 0;
 }
 
@@ -97,12 +99,12 @@ test_order(void **state)
     add_lit("a\0yy", 20);
 
     assert_int_equal(table.n, 6);
-    assert_int_equal(table.rows[0].served, 5);
-    assert_int_equal(table.rows[1].served, 4);
-    assert_int_equal(table.rows[2].served, 12);
-    assert_int_equal(table.rows[3].served, 20);
-    assert_int_equal(table.rows[4].served, 3);
-    assert_int_equal(table.rows[5].served, 1);
+    assert_int_equal(table.rows[0].n, 5);
+    assert_int_equal(table.rows[1].n, 4);
+    assert_int_equal(table.rows[2].n, 12);
+    assert_int_equal(table.rows[3].n, 20);
+    assert_int_equal(table.rows[4].n, 3);
+    assert_int_equal(table.rows[5].n, 1);
     assert_int_equal(served("", ""), 5);
     assert_int_equal(served("ab", "x"), 3);
 }
@@ -202,6 +204,89 @@ test_huge(void **state)
 }
 
 
+/* what came of serves: never a label that the serves do not have */
+
+static void
+test_steps(void **state)
+{
+    u_char      label[4];
+    ngx_str_t   arg;
+    ngx_uint_t  i, type;
+
+    arg.data = (u_char *) "a\0x\0b\0y\0a\0x\0\0\0c\0";
+    arg.len = 16;
+    ngx_http_refine_surface_argument(tables, '8', &arg);
+    arg.len = 4;
+    ngx_http_refine_surface_argument(tables, '5', &arg);
+    arg.len = 3;
+    ngx_http_refine_surface_argument(tables, '0', &arg);
+    ngx_http_refine_surface_argument(tables, '0', &arg);
+
+    assert_int_equal(table.n, 3);
+    assert_int_equal(served("a", "x"), 2);
+    assert_int_equal(served("b", "y"), 0);
+    assert_int_equal(served("", ""), 0);
+
+    for (i = 0; i < 3; i++) {
+        assert_int_equal(ngx_http_refine_surface_count(
+                             &tables[NGX_HTTP_REFINE_PURCHASE],
+                             &table.rows[i]), i == 1 ? 2 : 1);
+        assert_int_equal(ngx_http_refine_surface_count(
+                             &tables[NGX_HTTP_REFINE_CLICK],
+                             &table.rows[i]), i == 1);
+        assert_int_equal(ngx_http_refine_surface_count(
+                             &tables[NGX_HTTP_REFINE_VIEW],
+                             &table.rows[i]), 0);
+    }
+
+    for (i = 0; i < 80; i++) {
+        type = i < 40 ? 0 : NGX_HTTP_REFINE_VIEW;
+        label[0] = (u_char) ('0' + i);
+        label[1] = '\0';
+        label[2] = '1';
+        ngx_http_refine_surface_add(tables, type, label, 3, 1);
+    }
+
+    /* 29 of the 40 have a row; the 40 others are all of the rest */
+
+    assert_int_equal(table.n, NGX_HTTP_REFINE_SURFACES + 1);
+    assert_int_equal(served("other", "other"), 11);
+    assert_int_equal(tables[NGX_HTTP_REFINE_VIEW].n, 1);
+    assert_int_equal(tables[NGX_HTTP_REFINE_VIEW].rows[0].n, 40);
+}
+
+
+static void
+test_field(void **state)
+{
+    ngx_uint_t  i, type;
+
+    static const struct {
+        const char  *field;
+        size_t       label;
+        ngx_uint_t   type;
+    } fields[] = {
+        { "served:", 7, NGX_HTTP_REFINE_ITEMS_SERVED },
+        { "clicked:a", 8, NGX_HTTP_REFINE_CLICK },
+        { "viewed:a", 7, NGX_HTTP_REFINE_VIEW },
+        { "carted:a", 7, NGX_HTTP_REFINE_ADD_TO_CART },
+        { "purchased:", 10, NGX_HTTP_REFINE_PURCHASE },
+        { "", 0, 0 }, { "served", 0, 0 }, { "accepted", 0, 0 },
+        { "Served:a", 0, 0 }, { ":", 0, 0 }, { "serves:logged", 0, 0 }
+    };
+
+    for (i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+        type = 0;
+
+        assert_int_equal(ngx_http_refine_surface_field(
+                             (u_char *) fields[i].field,
+                             strlen(fields[i].field), &type),
+                         fields[i].label);
+        assert_int_equal(type, fields[i].type);
+    }
+}
+
+
 int
 main(void)
 {
@@ -211,7 +296,9 @@ main(void)
         cmocka_unit_test_setup(test_bound, reset),
         cmocka_unit_test_setup(test_other, reset),
         cmocka_unit_test_setup(test_no_label, reset),
-        cmocka_unit_test_setup(test_huge, reset)
+        cmocka_unit_test_setup(test_huge, reset),
+        cmocka_unit_test_setup(test_steps, reset),
+        cmocka_unit_test_setup(test_field, reset)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
