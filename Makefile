@@ -45,11 +45,11 @@ PLAIN ?= $(if $(filter-out t,$(TESTS)),$(TESTS),t/00-readme.t t/10-collect.t \
 prove_plain = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(PLAIN)
 
 # what runs in Chromium
-BROWSER ?= t/browser/browser.py t/browser/page.py
+BROWSER ?= t/browser/browser.py t/browser/page.py t/browser/tour.py
 browsers = NGX=$(NGX) OBJS=$(OBJS) prove --exec python3 $(BROWSER)
 
 .PHONY: all help deps build demo test unit shop fuzz check asan build_asan valgrind \
-        clang smoke browser chaos bench soak install deb clean
+        clang smoke browser tour chaos bench soak install deb clean
 
 all: build
 
@@ -67,6 +67,7 @@ help:
 	@echo 'make clang       build with clang'
 	@echo 'make asan        the .t files under ASan and UBSan'
 	@echo 'make browser     the tests of t/browser, in Chromium'
+	@echo 'make tour        take the pictures of docs/tour.md anew'
 	@echo 'make chaos       break everything around it for CHAOS_SECONDS=60'
 	@echo '                 (CHAOS_SEED= to repeat a run, CHAOS_ASAN=1 under ASan)'
 	@echo '                 CHAOS_EVENTS=1000000 CHAOS_RATE=1900: until so many are in'
@@ -202,6 +203,13 @@ browser:
 	@t/lib/deps.sh browser
 	@$(MAKE) -s build
 	$(browsers)
+
+# TOUR=NAMES: only these of docs/tour
+
+tour:
+	@t/lib/deps.sh browser
+	@$(MAKE) -s build
+	NGX=$(NGX) OBJS=$(OBJS) python3 t/browser/tour.py --write $(TOUR)
 
 chaos:
 	@t/lib/deps.sh chaos

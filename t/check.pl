@@ -154,7 +154,7 @@ sub check_words {
 
 sub check_docs {
     my %docs = map { $_ => slurp("docs/$_.md") }
-        qw(directives variables events operations architecture development);
+        qw(directives variables events operations architecture development tour);
 
     for my $name (sort keys %docs) {
         finding("docs/$name.md", 'is missing or empty') if !length $docs{$name};
@@ -262,6 +262,32 @@ sub check_config {
 }
 
 
+# each picture that a document shows is there, and each that is there is shown
+
+sub check_pictures {
+    my %shown;
+
+    for my $file ('README.md', glob 'docs/*.md') {
+        my $dir = dirname($file);
+        my $text = slurp($file);
+
+        while ($text =~ /!\[([^\]]*)\]\(([^)]+)\)/g) {
+            my ($words, $picture) = ($1, "$dir/$2");
+            $picture =~ s{^\./}{};
+            finding($file, "no picture $picture") if !-s $picture;
+            finding($file, "no words for $picture") if $words !~ /\w \w/;
+            $shown{$picture} = 1 if $file eq 'docs/tour.md';
+        }
+    }
+
+    for my $picture (glob 'docs/tour/*') {
+        finding('docs/tour.md', "does not show $picture") if !$shown{$picture};
+    }
+
+    return;
+}
+
+
 # the version of this release is the same wherever it is named
 
 sub check_version {
@@ -285,6 +311,7 @@ for my $file (glob("$src/*.[ch]"), glob('t/unit/*.[ch] t/fuzz/*.[ch] t/bench/*.c
 
 check_config();
 check_docs();
+check_pictures();
 check_version();
 
 finding('README.md', 'over 250 lines') if slurp('README.md') =~ tr/\n// > 250;

@@ -61,6 +61,10 @@ def attribute(value):
     return escape(str(value), quote=True)
 
 
+def several(count, noun):
+    return "%d %s%s" % (count, noun, "" if count == 1 else "s")
+
+
 def clock(milliseconds):
     try:
         return time.strftime("%H:%M:%S", time.localtime(milliseconds / 1000))
@@ -151,9 +155,9 @@ def what(event):
     if kind == "items_served":
         return what_served(event)
     if kind == "purchase":
-        return "%s for %s %s, %d items" % (
+        return "%s for %s %s, %s" % (
             text(event["orderId"]), text(event["value"]),
-            text(event["currency"]), len(event["items"]))
+            text(event["currency"]), several(len(event["items"]), "item"))
     place = event.get("position")
     return "%s%s" % (text(event["itemId"]),
                      "" if place is None else " at place %s"
@@ -220,9 +224,10 @@ def deliveries(requests):
         events = body.get("events") if isinstance(body, dict) else None
         count = len(events) if isinstance(events, list) else 0
         status = request["status"]
-        rows.append('<li class="%s"><time>%s</time> %s, %d events%s</li>' % (
+        rows.append('<li class="%s"><time>%s</time> %s, %s%s</li>' % (
             "good" if status == 200 else "bad",
-            clock(request["time"] * 1000), status or "no answer", count,
+            clock(request["time"] * 1000), status or "no answer",
+            several(count, "event"),
             ": %s" % text(request["error"]) if request.get("error") else ""))
     return '<section class="requests"><h2>Requests</h2><ol>%s</ol></section>' \
         % ("".join(rows) or "<li>none yet</li>")
@@ -235,9 +240,10 @@ def content(requests):
         name = "Visitor <code>%s</code>" % short(visitor) if visitor \
             else "Not told whose"
         groups.append('<section class="visitor" aria-labelledby="v%d">'
-                      '<h2 id="v%d">%s <small>%d events</small></h2>'
+                      '<h2 id="v%d">%s <small>%s</small></h2>'
                       "<ol>%s</ol></section>" % (
-                          number, number, name, len(events), "".join(
+                          number, number, name, several(len(events), "event"),
+                          "".join(
                               line(arrived, event) for event in events)))
     return "%s\n<div class=\"columns\"><div>%s</div>\n%s</div>" % (
         tally(arrived, requests), "\n".join(groups)
