@@ -1,13 +1,19 @@
-# Over HTTP/3: collecting, serves and the status.  For "make smoke", for it needs
-# nginx 1.25 and a curl that speaks HTTP/3, which Debian has since trixie.
+# Over HTTP/3: collecting, serves, pages and the status.  For "make smoke", for it
+# needs nginx 1.25 and a curl that speaks HTTP/3, which Debian has since trixie.
 
 use lib 't/lib';
-use Test::Nginx::Socket 'no_plan';
+use Test::Nginx::Socket;
 use IO::Compress::Gzip 'gzip';
 use IO::Socket::INET;
 use JSON::PP;
 use Refine;
+use Upstream;
 use Certificate;
+
+my $nginx = $ENV{TEST_NGINX_BINARY} || 'nginx';
+`$nginx -V 2>&1` =~ /with-http_v3_module/
+    or plan(skip_all => 'nginx is built without HTTP/3');
+plan('no_plan');
 
 certificate('self', '', 'DNS:shop.test');
 
@@ -69,16 +75,34 @@ sub slurp {
 
 our $CONFIG = <<'END';
     listen 127.0.0.1:$TEST_NGINX_HTTP3_PORT quic;
-    listen 127.0.0.1:$TEST_NGINX_HTTP3_PORT ssl;
     server_name shop.test;
     ssl_certificate $TEST_NGINX_CERTS/self.crt;
     ssl_certificate_key $TEST_NGINX_CERTS/self.key;
     location = /c { refine_collect pixel; client_max_body_size 256k; client_body_buffer_size 4k; }
+    location = /own { refine_collect trusted; }
+    location = /orders { refine_collect trusted=any; }
     location = /search {
         default_type application/json;
         refine_serve search query=$arg_q;
         return 200 '{"results":[{"productId":"a"},{"productId":"b"}],"totalResults":2}';
     }
+    location /kept/ {
+        proxy_pass http://unix:$TEST_NGINX_UPSTREAM:/;
+        refine_serve recommendations id=json:serveId;
+    }
+    location /unbuffered/ {
+        proxy_pass http://unix:$TEST_NGINX_UPSTREAM:/;
+        proxy_buffering off;
+        refine_serve recommendations id=json:serveId;
+    }
+    location /page/ {
+        proxy_pass http://unix:$TEST_NGINX_UPSTREAM:/;
+        proxy_buffer_size 4k;
+        proxy_buffers 4 4k;
+        proxy_busy_buffers_size 4k;
+        refine_inject on;
+    }
+    location = /r.js { refine_script; }
     location = /status { refine_status; }
     location = /any { refine_status any; }
     location = /control { refine_control; }
@@ -141,10 +165,15 @@ my @r = http3(['/c', 'x' x 300_000], ['/c', '{"type":'], ['/c', '{"type":"x"}'],
               ['/c', $::CLICK, 'header = "Origin: https://shop.test"'],
               ['/c', $::CLICK, 'header = "Origin: https://a.other.test"'],
               ['/c', undef, 'request = "OPTIONS"', 'header = "Origin: https://a.other.test"',
-               'header = "Access-Control-Request-Method: POST"']);
-is_deeply([map { $_->{status} } @r], [413, 400, 400, 400, 403, 204, 204, 204]);
-is_deeply($r[$_]{headers}{'access-control-allow-origin'}, ['https://a.other.test'], 'CORS') for 6, 7;
-is(scalar events(), 2, 'only the good ones');
+               'header = "Access-Control-Request-Method: POST"'],
+              ['/own', $::CLICK, 'header = "X-Refine-Control: 1"', 'header = "Host: localhost"'],
+              ['/orders', $::CLICK]);
+
+# curl may not see the answer: sending fails when nginx does not want the rest
+like(shift(@r)->{status}, qr/^(413|0)$/);
+is_deeply([map { $_->{status} } @r], [400, 400, 400, 403, 204, 204, 204, 403, 204]);
+is_deeply($r[$_]{headers}{'access-control-allow-origin'}, ['https://a.other.test'], 'CORS') for 5, 6;
+is(scalar events(), 3, 'only the good ones');
 
 
 
@@ -188,3 +217,105 @@ my $stored = () = events();
 @r = http3('parallel', map { ['/c', $::CLICK] } 1 .. 50);
 is(scalar(grep { $_->{status} == 204 } @r), 50, 'and others are answered');
 is(scalar events(), $stored + 50);
+
+
+
+=== TEST 5: pages are those of HTTP/1.1, byte for byte
+--- catalog
+    flush_interval 1h;
+--- config eval: $::CONFIG
+--- request
+GET /t
+--- error_code: 204
+--- check
+my $body = '<html><head><title>a page</title></head><body>'
+    . join('', map { qq(<ul data-refine-serve><li data-refine-item="i$_">)
+                     . qq($_<p>) . join(' ', 1 .. 900) . '</ul>' } 1 .. 60)
+    . '</body></html>';
+reply('page', $body, 'Content-Type' => 'text/html', ETag => '"x"');
+gzip(\$body => \my $packed) or die;
+reply('packed', $packed, 'Content-Type' => 'text/html', 'Content-Encoding' => 'gzip');
+
+my $ids = qr/ data-refine-serve-id="([0-9a-f-]{36})"/;
+my %head = map { $_ => 1 } qw(content-type etag content-encoding x-refine-serve-id vary);
+my $seen = 0;
+
+for my $name ('page', 'packed') {
+    my $old = get("/page/$name");
+    my ($new, $slow) = http3('parallel', ["/page/$name"],
+                             ["/page/$name", undef, 'limit-rate = 400k']);
+    my @want = $old->{body} =~ /$ids/g;
+    is(scalar @want, 60, "$name over HTTP/1.1");
+    (my $page = $old->{body}) =~ s/$ids//g;
+    is($page =~ s{<script src="/r\.js[^>]*></script>}{}r, $body, 'is the page');
+
+    $seen += 180;
+    wait_for(sub { events() == $seen }, 'all three are logged');
+
+    for my $r ($new, $slow) {
+        is($r->{status}, 200);
+        my %id = map { $_ => 1 } $r->{body} =~ /$ids/g;
+        is(scalar keys %id, 60, "$name over HTTP/3: each container has an id");
+        ok($r->{body} =~ s/$ids//gr eq $page, 'and the rest is the same');
+        is_deeply({ map { $_ => "@{ $r->{headers}{$_} }" } grep { $head{$_} } keys %{ $r->{headers} } },
+                  { map { $_ => $old->{headers}{$_} } grep { $head{$_} } keys %{ $old->{headers} } },
+                  'as is what the header says');
+        is(scalar(grep { $id{ $_->{serveId} } } events()), 60, 'each is logged once');
+    }
+}
+
+my ($script) = http3(['/r.js']);
+is($script->{body}, get('/r.js')->{body}, 'the script as well');
+
+
+
+=== TEST 6: a header that waits for the id in the body
+--- catalog
+    flush_interval 1h;
+--- config eval: $::CONFIG
+--- request
+GET /t
+--- error_code: 204
+--- check
+my $body = sub {
+    '{"results":[' . join(',', map { qq({"productId":"a$_","text":") . 'x' x 500 . '"}' } 1 .. 100)
+    . qq(],"serveId":"$_[0]"});
+};
+reply('ahead', $body->('ahead'));
+reply('late', $body->('late'));
+reply('none', '{"results":[{"productId":"a"}]}');
+
+my @r = http3('parallel', map { ["/$_"] } 'kept/ahead', 'unbuffered/late?step=2000&delay=2', 'kept/none');
+is_deeply([map { $_->{status} } @r], [200, 200, 200]);
+is_deeply([map { $_->{headers}{'x-refine-serve-id'}[0] } @r[0, 1]], ['ahead', 'late'], 'the ids');
+like($r[2]{headers}{'x-refine-serve-id'}[0], qr/^[0-9a-f-]{36}$/, 'one that is made here');
+is($r[$_]{body}, $body->($r[$_]{headers}{'x-refine-serve-id'}[0]), 'the body is complete') for 0, 1;
+wait_for(sub { events() == 3 }, 'logged');
+is_deeply([sort map { $_->{serveId} } events()],
+          [sort map { @{ $_->{headers}{'x-refine-serve-id'} } } @r], 'each once');
+
+
+
+=== TEST 7: each event reaches Refine once; a body that breaks off does not
+--- catalog
+    flush_interval 100ms;
+--- config eval: $::CONFIG
+--- request
+GET /t
+--- error_code: 204
+--- check
+my $one = sub { $::CLICK =~ s/s1/$_[0]/r };
+my $big = '[' . join(',', map { $one->("big$_\",\"page\":\"https://shop.test/" . "x" x 200) } 1 .. 100) . ']';
+my ($cut) = http3(['/c', $big, 'limit-rate = 4k', 'max-time = 1']);
+is($cut->{status}, 0, 'a client that leaves in the midst of its body');
+my @r = http3('parallel', (map { ['/c', $one->("one$_")] } 1 .. 10), ['/c', $big =~ s/big/whole/gr]);
+is_deeply([map { $_->{status} } @r], [(204) x 11]);
+my %times;
+wait_for(sub {
+    %times = ();
+    $times{ $_->{serveId} }++ for map { @{ $_->{body}{events} } } mock();
+    return keys %times >= 110 && stats()->{sent} == 110;
+}, 'delivered');
+is_deeply(\%times, { map { $_ => 1 } (map { "one$_" } 1 .. 10),
+                        map { "whole$_" } 1 .. 100 },
+          'each once');
