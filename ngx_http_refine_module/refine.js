@@ -47,6 +47,15 @@ const on = (target, names, action) => {
     }
 };
 
+// A page that is prerendered does nothing yet, and may never be shown.
+const shown = (action) => {
+    if (doc.prerendering) {
+        on(doc, "prerenderingchange", action);
+    } else {
+        action();
+    }
+};
+
 // ------------------------------------------------------------------ storage
 //
 // A key an event, so that tabs do not overwrite each other's; what the storage
@@ -171,36 +180,25 @@ const schedule = (wait) => {
 
 const url = (text) => /^.+:\/\/.{1,2000}$/.exec(text)?.[0];
 
-const push = (event, id = makeId()) => {
+const push = (event, id = makeId()) => shown(() => {
     if (!options.enabled || status() === "denied") {
         return;
     }
-
-    const text = JSON.stringify({
+    put(EVENT + id, JSON.stringify({
         ...event,
         eventId: id,
         timestamp: Date.now(),
         page: url(location.href),
         userId: get(USER)?.toString()
-    });
+    }));
+    if (++count > options.maxQueueSize) {
+        const all = keys(EVENT);
 
-    const add = () => {
-        put(EVENT + id, text);
-        if (++count > options.maxQueueSize) {
-            const all = keys(EVENT);
-
-            count = options.maxQueueSize;
-            fail(all.slice(0, -count));
-        }
-        schedule(count >= options.batchSize ? 0 : options.flushInterval);
-    };
-
-    if (doc.prerendering) {
-        on(doc, "prerenderingchange", add);
-    } else {
-        add();
+        count = options.maxQueueSize;
+        fail(all.slice(0, -count));
     }
-};
+    schedule(count >= options.batchSize ? 0 : options.flushInterval);
+});
 
 // as much of these as goes into a request: [keys, body]
 const take = (wanted, limit) => {
@@ -411,10 +409,12 @@ const track = safe((context, type, item, position) => {
         position ??= Math.max(context.itemIds.indexOf(itemId), 0);
     }
     push({ type, serveId: context.serveId, itemId, position });
-    if (type === "click" && remembers()) {
-        put(CLICK + itemId,
-            JSON.stringify([context.serveId, position, Date.now()]));
-    }
+    shown(() => {
+        if (type === "click" && remembers()) {
+            put(CLICK + itemId,
+                JSON.stringify([context.serveId, position, Date.now()]));
+        }
+    });
 });
 
 // Items are shown; the server may have logged that already.
@@ -446,7 +446,7 @@ const carried = (itemId) => {
 
 const purchase = safe((order) => {
     push({ ...order, type: "purchase", orderId: String(order.orderId) });
-    keys(CLICK).forEach(drop);
+    shown(() => keys(CLICK).forEach(drop));
 });
 
 class Refine {
@@ -860,10 +860,8 @@ const start = safe(() => {
 // --------------------------------------------------------------------- begin
 
 safe(() => {
-    const refine = new Refine();
-
     window.Refine = Refine;
-    window.refine = refine;
+    window.refine = new Refine();
 
     on(window, "pagehide", () => {
         scan(true);
@@ -885,19 +883,17 @@ safe(() => {
     for (const key of keys(CLICK)) {
         carried(key.slice(CLICK.length)) || drop(key);
     }
-    count = keys(EVENT).length;
-    if (count) {
-        schedule(1000);
-    }
+    shown(() => {
+        count = keys(EVENT).length;
+        if (count) {
+            schedule(1000);
+        }
+    });
     if (tag) {
         if (tag.dataset.refineAuto === "fetch") {
             readAnswers();
         }
-        if (doc.prerendering) {
-            on(doc, "prerenderingchange", start);
-        } else {
-            start();
-        }
+        shown(start);
     }
 })();
 })();

@@ -103,37 +103,40 @@ def view_rule(world, page):
     same(events, ordered(*wanted))
 
 
+# the observer, the frames and the timers of a second are the test's own
+CLOCK = """
+    let now = 5000, timers = [];
+    performance.now = () => now;
+    window.requestAnimationFrame = (f) => setTimeout(f, 0);
+    const timeout = window.setTimeout;
+    window.setTimeout = (f, ms) => ms === 1000
+        ? timers.push([now + 1000, f]) : timeout(f, ms);
+    window.IntersectionObserver = class {
+        constructor(tell) { window.tell = tell; }
+        observe() {}
+        unobserve() {}
+    };
+    window.see = (sku, ratio) => tell([{
+        target: document.querySelector(`[data-refine-item=${sku}]`),
+        time: now, isIntersecting: ratio >= .5, intersectionRatio: ratio}]);
+    window.pass = async (ms) => {
+        now += ms;
+        for (const one of timers.filter(([at]) => at <= now)) {
+            timers.splice(timers.indexOf(one), 1);
+            one[1]();
+        }
+        await new Promise((done) => timeout(done, 50));
+        return refine.events.getMetrics().queued;
+    };
+"""
+
+
 @test("a view of 0.9 s is none, of 1.0 s is one: by a clock that is the test's")
 def view_time(world, page):
     serve = serve_id()
     world.pages["/"] = html(box([item("a"), item("b"), item("c")], serve))
-    # the observer, the frames and the timers of a second are the test's own
     fresh(world, page)
-    script = page.at_start("""
-        let now = 5000, timers = [];
-        performance.now = () => now;
-        window.requestAnimationFrame = (f) => setTimeout(f, 0);
-        const timeout = window.setTimeout;
-        window.setTimeout = (f, ms) => ms === 1000
-            ? timers.push([now + 1000, f]) : timeout(f, ms);
-        window.IntersectionObserver = class {
-            constructor(tell) { window.tell = tell; }
-            observe() {}
-            unobserve() {}
-        };
-        window.see = (sku, ratio) => tell([{
-            target: document.querySelector(`[data-refine-item=${sku}]`),
-            time: now, isIntersecting: ratio >= .5, intersectionRatio: ratio}]);
-        window.pass = async (ms) => {
-            now += ms;
-            for (const one of timers.filter(([at]) => at <= now)) {
-                timers.splice(timers.indexOf(one), 1);
-                one[1]();
-            }
-            await new Promise((done) => timeout(done, 50));
-            return refine.events.getMetrics().queued;
-        };
-    """)
+    script = page.at_start(CLOCK)
     try:
         page.open(world.origin + "/")
         page.wait(READY)

@@ -37,6 +37,7 @@ def sends(world, page):
 
 # the others register themselves, in this order
 import auto  # noqa: E402 F401
+import history  # noqa: E402 F401
 import outbox  # noqa: E402 F401
 import sdk  # noqa: E402 F401
 import walk  # noqa: E402 F401
