@@ -11,6 +11,7 @@
 
 #include "fuzz.h"
 #include "ngx_http_refine_beacon.h"
+#include "ngx_http_refine_funnel.h"
 
 
 ngx_module_t  ngx_http_core_module;
@@ -50,6 +51,14 @@ ngx_http_refine_queue_count(ngx_http_refine_queue_t *queue,
     ngx_http_refine_counter_e counter, ngx_uint_t n)
 {
     fuzz_assert(counter < NGX_HTTP_REFINE_COUNTER_MAX && n);
+}
+
+
+ngx_int_t
+ngx_http_refine_funnel_find(ngx_shm_zone_t *zone, ngx_pool_t *pool,
+    ngx_http_refine_event_t *events, ngx_uint_t n)
+{
+    return NGX_OK;
 }
 
 
