@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <cmocka.h>
 #include "ngx_stub.h"
+#include "soup.h"
 #include "ngx_http_refine_page.h"
 
 
@@ -444,18 +445,25 @@ test_memory(void **state)
 }
 
 
-/* seeded: pages of pieces put together at random */
+static void
+test_soup_check(const char *doc, size_t len, ngx_uint_t n)
+{
+    static test_run_t  whole, run;
+
+    if (n % SOUP_PIECES < 5 && n % 7 == 0) {
+        test_all(doc, len, NULL, NULL);
+        return;
+    }
+
+    test_page(&whole, doc, len, len, len, 1);
+    test_page(&run, doc, len, 0, 1 + n % 7, 1);
+    test_same(&whole, &run, doc);
+}
+
 
 static void
 test_soup(void **state)
 {
-    size_t             len, i;
-    uint32_t           seed;
-    ngx_uint_t         n, k;
-    char               doc[1024];
-
-    static test_run_t  whole, run;
-
     static const char *pieces[] = {
         "<", ">", "/", "=", "\"", "'", "-->", "<!--", "<!-", "<![CDATA[", " ",
         "a", "<a", "</a>", "<div>", "</div>", S, "<ul data-refine-serve/>",
@@ -469,29 +477,8 @@ test_soup(void **state)
         "</", "<?", "&", "\0"
     };
 
-    seed = 20261128;
-
-    for (n = 0; n < 100000; n++) {
-        len = 0;
-
-        for (k = n % 23; k; k--) {
-            seed = seed * 1664525 + 1013904223;
-            i = (seed >> 8) % (sizeof(pieces) / sizeof(pieces[0]));
-            strcpy(doc + len, pieces[i]);
-            len += pieces[i][0] ? strlen(pieces[i]) : 1;
-        }
-
-        doc[len] = '\0';
-
-        if (n % 23 < 5 && n % 7 == 0) {
-            test_all(doc, len, NULL, NULL);
-            continue;
-        }
-
-        test_page(&whole, doc, len, len, len, 1);
-        test_page(&run, doc, len, 0, 1 + n % 7, 1);
-        test_same(&whole, &run, doc);
-    }
+    soup(20261128, 100000, pieces, sizeof(pieces) / sizeof(pieces[0]),
+         test_soup_check);
 }
 
 
