@@ -407,35 +407,7 @@ is(get('/other/p')->{body}, '<!doctype html><head>' . script() . '</head>',
 
 
 
-=== TEST 10: a slow client of a large page in gzip, at bounded memory
---- catalog
-    flush_interval 1h;
---- config
-    refine_inject on;
-    location /s/ {
-        proxy_pass http://unix:$TEST_NGINX_UPSTREAM;
-        proxy_max_temp_file_size 0;
-    }
-    location = /r.js { refine_script; }
-    location = /c { refine_collect; }
-    location = /t { return 204; }
---- request
-GET /t
---- error_code: 204
---- check
-my $head = '<!doctype html><head>';
-my $body = '</head>' . '<p>text</p>' x 2_000_000;
-gzip(\"$head$body", \my $packed);
-page('z', $packed, 'Content-Encoding' => 'gzip');
-get('/r.js');
-my $before = Upstream::peak();
-my $r = get('/s/z', Timeout => 60);
-ok($r->{body} eq $head . script() . $body, '22 MB come whole');
-grown($before, 4000);
-
-
-
-=== TEST 11: internal redirects, error pages, not modified
+=== TEST 10: internal redirects, error pages, not modified
 --- catalog
     flush_interval 1h;
 --- config

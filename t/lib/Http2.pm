@@ -10,7 +10,8 @@ use Exporter 'import';
 use IO::Select;
 use IO::Socket::UNIX;
 
-our @EXPORT = qw(h2 h2_send h2_read h2_frame h2_client);
+our @EXPORT = qw(h2 h2_send h2_read h2_frame h2_client h2_open h2_take
+                 h2_release);
 
 
 # requests [method, path, body, headers...] as streams of one HTTP/2
@@ -34,8 +35,15 @@ sub h2_frame {
 sub h2_send {
     my ($socket, @requests) = @_;
 
+    return send_all($socket, '', @requests);
+}
+
+
+sub send_all {
+    my ($socket, $settings, @requests) = @_;
+
     my $text = sub { pack('C/a', $_[0]) };
-    my $out = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . h2_frame(4, 0, 0, '');
+    my $out = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" . h2_frame(4, 0, 0, $settings);
 
     for my $i (0 .. $#requests) {
         my ($method, $path, $body, %headers) = @{ $requests[$i] };
@@ -83,6 +91,121 @@ sub h2_read {
     }
 
     return join(' ', map { $status{ 2 * $_ + 1 } // '-' } 0 .. $n - 1);
+}
+
+
+# The same for bodies, of which $window bytes may be on their way: a connection
+# that h2_take reads.
+
+sub h2_open {
+    my ($socket, $window, @requests) = @_;
+
+    send_all($socket, pack('nN', 4, $window), @requests);
+    return { socket => $socket, in => '', window => $window,
+             streams => [map { { body => '', names => [] } } @requests] };
+}
+
+
+# Takes all there is, and gives the window back as it is read; with $hold no
+# more than the first window, which is not given back.  Returns the streams:
+# {status, names, body, ended}; names are indexes of HPACK's table.
+
+sub h2_take {
+    my ($c, $hold) = @_;
+
+    my $socket = $c->{socket};
+    my $select = IO::Select->new($socket);
+    my $waits = sub {
+        grep { !$_->{ended} && !($hold && length $_->{body} >= $c->{window}) }
+             @{ $c->{streams} };
+    };
+
+    while ($waits->() && $select->can_read(30)) {
+        last if !sysread($socket, $c->{in}, 65536, length $c->{in});
+
+        while (length $c->{in} >= 9) {
+            my ($length, $type, $flags, $id) = unpack 'NCCN', "\0" . $c->{in};
+            last if length $c->{in} < 9 + $length;
+            my $data = substr(substr($c->{in}, 0, 9 + $length, ''), 9);
+            my $stream = $c->{streams}[($id - 1) / 2];
+
+            if ($type == 0) {
+                $stream->{body} .= $data;
+                credit($c, $id, $length) if $length && !$hold;
+            } elsif ($type == 1) {
+                @$stream{qw(status names)} = header($data);
+            }
+
+            $stream->{ended} = 1 if $type < 2 && $flags & 1;
+            return if $type == 3 || $type == 7;
+        }
+    }
+
+    return @{ $c->{streams} };
+}
+
+
+# what was held and read is given back
+
+sub h2_release {
+    my ($c) = @_;
+
+    for my $i (0 .. $#{ $c->{streams} }) {
+        credit($c, 2 * $i + 1, length $c->{streams}[$i]{body});
+    }
+
+    return;
+}
+
+
+sub credit {
+    my ($c, $id, $n) = @_;
+
+    syswrite $c->{socket}, h2_frame(8, 0, $id, pack 'N', $n)
+                           . h2_frame(8, 0, 0, pack 'N', $n);
+    return;
+}
+
+
+# the status, and the indexes of the names that have one
+
+sub header {
+    my ($block) = @_;
+
+    my $int = sub {
+        my ($max, $shift) = (2**$_[0] - 1, 0);
+        my $n = ord(substr $block, 0, 1, '') & $max;
+        return $n if $n < $max;
+        while (1) {
+            my $byte = ord substr $block, 0, 1, '';
+            $n += ($byte & 127) << $shift;
+            return $n if $byte < 128;
+            $shift += 7;
+        }
+    };
+
+    my %status = (8 => 200, 9 => 204, 13 => 404);
+    my ($status, @names);
+
+    while (length $block) {
+        my $byte = ord $block;
+
+        if ($byte & 128) {
+            my $index = $int->(7);
+            $status = $status{$index} if $index < 15;
+        } elsif (($byte & 224) == 32) {
+            $int->(5);
+        } else {
+            my $index = $int->($byte & 64 ? 6 : 4);
+            push @names, $index if $index;
+            for ($index ? 1 : 1 .. 2) {
+                my $length = $int->(7);
+                substr $block, 0, $length, '';
+            }
+        }
+    }
+
+    return ($status, \@names);
 }
 
 

@@ -5,7 +5,8 @@ upstream.py SOCKET FOLDER
 
 GET /NAME?step=N&delay=MS&cut=N sends FOLDER/NAME as it is: status line,
 headers and body, N bytes at a time with MS milliseconds in between, and only
-the first N bytes with cut.  GET /big?mb=N sends a JSON text of N megabytes.
+the first N bytes with cut; with count, FOLDER/NAME.sent has how many bytes
+could be sent so far.  GET /big?mb=N sends a JSON text of N megabytes.
 The last request for NAME is left in FOLDER/NAME.request, with its body.  /echo
 answers with the request itself, head and body, as JSON.
 """
@@ -112,6 +113,9 @@ def serve(conn, folder):
 
         for i in range(0, len(data), step):
             conn.sendall(data[i:i + step])
+            if "count" in args:
+                with open(name + ".sent", "w") as out:
+                    out.write(str(i + step))
             if "delay" in args:
                 time.sleep(args["delay"] / 1000)
 
