@@ -319,6 +319,11 @@ my ($in) = ids($r);
 is_deeply(event($in)->{itemIds}, ['a']);
 is_deeply(serve($r)->{itemIds}, ['1'], 'the same id in the header');
 is(scalar events(), 2, 'each serve once');
+for my $page ('<!doctype html><head><title>x</title><body><p>', '<!doctype html><p>text',
+              '<html>text', '<title>x</title><div>', '<!doctype html><frameset>') {
+    page('p', $page);
+    is(() = get('/outer/p')->{body} =~ /<script/g, 1, "one script: $page");
+}
 
 
 

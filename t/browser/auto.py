@@ -301,3 +301,27 @@ def injected(world, page):
         assert given in (None, serve), serve
         same(got, ordered(served(["a", "b"]), view(serve, "a", 0),
                           view(serve, "b", 1), click(serve, "b", 1)))
+
+
+@test("a script in the head, one in the body, a module: each event once")
+def scripts(world, page):
+    serve = serve_id()
+    own = ('<script src="/refine/refine.js?own" async data-collect='
+           '"/refine/collect"></script><script type="module">'
+           'import "/refine/refine.js?module";</script>')
+    world.pages["/rewritten"] = html(box([item("a")], serve) + own
+                                     + box([item("b")]), head="")
+    fresh(world, page)
+    page.open(world.origin + "/rewritten")
+    page.wait(READY)
+    same(page.eval("performance.getEntriesByType('resource')"
+                   ".filter(({name}) => name.includes('refine.js')).length"), 3)
+    same(page.eval("document.querySelectorAll('script[data-collect]').length"),
+         2)
+    page.js("for (const one of document.querySelectorAll('li')) one.click()")
+    page.wait("(({queued, sent}) => queued + sent)"
+              "(refine.events.getMetrics()) === 4")
+    got = flushed(world, page)
+    made = serves(world.events())["b"]
+    same(got, ordered(click(serve, "a", 0), view(serve, "a", 0),
+                      served(["b"]), click(made, "b", 0), view(made, "b", 0)))
