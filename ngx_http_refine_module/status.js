@@ -10,6 +10,7 @@
     var EVERY = 2000, HIDDEN = 10000, PATIENCE = 10000, KEEP = 15 * 60000;
 
     var TYPES = s.types;
+    var STEPS = ['served', 'viewed', 'clicked', 'carted', 'purchased'];
     var el = s.el, text = s.text, sum = s.sum, level = s.level;
     var keyed = s.keyed, parts = s.parts;
     var cards = {};
@@ -125,13 +126,15 @@
             notes: {}, pills: el('div', { 'class': 'pills' }),
             problems: el('div'), log: el('ol', { 'class': 'log' }),
             tiles: parts.tiles(), facts: parts.facts(),
-            surfaces: parts.surfaces(), reasons: parts.reasons(),
+            reasons: parts.reasons(),
             plots: plots(looked),
             control: parts.control(name, function () {
                 return page.control;
             }, poll),
             now: parts.funnel('Since this page was opened', 'opened.'),
-            all: parts.funnel('Since the counters began', 'events.')
+            all: parts.funnel('Since the counters began', 'events.'),
+            nowBy: parts.surfaces('Since this page was opened', 'opened'),
+            allBy: parts.surfaces('Since the counters began', 'all')
         };
         var title = el('h2', null, el('bdi', null, name));
         var four = el('div', { 'class': 'grid four' });
@@ -148,9 +151,11 @@
             card.problems, card.tiles.node, four, three,
             el('h3', { 'class': 'part' }, 'From served to purchased'),
             el('div', { 'class': 'grid two' }, card.now.node, card.all.node),
-            el('div', { 'class': 'grid two' }, card.surfaces.node,
-               card.facts.node),
-            card.reasons.node,
+            el('h3', { 'class': 'part' }, 'By surface and source'),
+            el('div', { 'class': 'grid two' }, card.nowBy.node,
+               card.allBy.node),
+            el('div', { 'class': 'grid two' }, card.facts.node,
+               card.reasons.node),
             el('details', { 'class': 'card', 'aria-label': 'History of ' + name },
                el('summary', null, 'What has happened since this page was '
                   + 'opened'), card.log));
@@ -189,13 +194,31 @@
         }
     }
 
+    /* the steps of each surface and source, the most served first */
+
+    function bySurface(m, base) {
+        return m.surfaces.map(function (row) {
+            var key = row.surface + '\u0000' + row.source;
+            var was = base && base[key];
+
+            return { key: key, surface: row.surface, source: row.source,
+                     order: row.served,
+                     n: STEPS.map(function (step, i) {
+                         return was ? Math.max(0, row[step] - was[i])
+                             : row[step];
+                     }) };
+        }).sort(function (a, b) {
+            return b.order - a.order;
+        });
+    }
+
     /* what "since opened" is counted from */
 
     function base(card, m, now) {
         var b = { n: now.n, surfaces: {}, reasons: {} };
 
-        m.surfaces.forEach(function (row) {
-            b.surfaces[row.surface + '\u0000' + row.source] = row.served;
+        bySurface(m).forEach(function (row) {
+            b.surfaces[row.key] = row.n;
         });
         card.reasons.read(m).forEach(function (row) {
             b.reasons[row.group + '.' + row.name] = row.n;
@@ -257,7 +280,8 @@
         card.now.update(TYPES.map(function (type) {
             return Math.max(0, m.events[type[0]] - card.base.n[type[0]]);
         }));
-        card.surfaces.update(m.surfaces, card.base.surfaces);
+        card.allBy.update(bySurface(m));
+        card.nowBy.update(bySurface(m, card.base.surfaces));
         card.reasons.update(m, card.base.reasons);
         draw(card);
     }

@@ -149,60 +149,74 @@
         };
     }
 
-    function surfaces() {
+    /* a step and what it is of the one before, of the last that there was */
+
+    function part(i, n) {
+        var from = i - 1;
+
+        while (from > 0 && !n[from]) {
+            from--;
+        }
+        if (i === 0 || !n[i] || !n[from]) {
+            return '';
+        }
+        return i === 1 ? s.rate(n[1] / n[0]) + ' a serve'
+            : s.rate(100 * n[i] / n[from]) + ' %'
+              + (from === i - 1 ? '' : ' of ' + TYPES[from][1].toLowerCase());
+    }
+
+    function surfaces(caption, key) {
         var body = el('tbody'), known = {};
         var none = el('p', { 'class': 'dim' }, 'Nothing was served yet.');
-        var table = el('table', { 'class': 'names' },
-            el('caption', null, 'Served, by surface and source'),
-            el('thead', null, el('tr', null,
-                el('th', { scope: 'col' }, 'Surface'),
-                el('th', { scope: 'col' }, 'Source'),
-                el('th', { scope: 'col', 'class': 'n' }, 'Since opened'),
-                el('th', { scope: 'col', 'class': 'n' }, 'In all'),
-                el('th', { scope: 'col', 'class': 'n' }, 'Share'),
-                el('td'))), body);
+        var head = el('tr', null, el('th', { scope: 'col' },
+                                     'Surface, source'));
         var node = el('div', { 'class': 'card scroll', role: 'region',
-            tabindex: 0, 'aria-label': 'Served, by surface and source' },
-            table, none);
+            tabindex: 0, 'aria-label': 'By surface and source: ' + caption },
+            el('table', { 'class': 'names', 'data-t': key },
+               el('caption', null, caption), el('thead', null, head), body),
+            none);
+
+        TYPES.forEach(function (type) {
+            head.append(el('th', { scope: 'col', 'class': 'n' }, type[1]));
+        });
 
         function name(value) {
             return el('bdi', null, value === '' ? '–' : value);
         }
 
+        function create(row) {
+            var bar = s.bar('served');
+            var tr = el('tr', null,
+                el('th', row.surface.trim() ? { scope: 'row' }
+                    : { scope: 'row', 'aria-label': 'No name' },
+                    name(row.surface), el('span', { 'class': 'dim' },
+                                          name(row.source)), bar.node));
+            var cells = TYPES.map(function () {
+                var n = el('b'), of = el('span', { 'class': 'dim' });
+
+                tr.append(el('td', { 'class': 'n' }, n, of));
+                return { n: n, of: of };
+            });
+
+            return { bar: bar, cells: cells, node: tr };
+        }
+
         return {
             node: node,
-            update: function (list, base) {
+            update: function (list) {
                 var all = list.reduce(function (n, row) {
-                    return n + row.served;
+                    return n + row.n[0];
                 }, 0);
 
                 none.hidden = list.length > 0;
-                list = list.slice().sort(function (a, b) {
-                    return b.served - a.served;
-                });
                 keyed(body, known, list, function (row) {
                     return row.surface + '\u0000' + row.source;
-                }, function (row) {
-                    var bar = s.bar('served');
-                    var since = el('td', { 'class': 'n' });
-                    var n = el('td', { 'class': 'n', 'data-n': 'served' });
-                    var part = el('td', { 'class': 'n dim' });
-
-                    return { bar: bar, since: since, n: n, part: part,
-                        node: el('tr', null,
-                            el('th', row.surface.trim() ? { scope: 'row' }
-                                : { scope: 'row', 'aria-label': 'No name' },
-                                name(row.surface)),
-                            el('td', null, name(row.source)), since, n, part,
-                            el('td', { 'class': 'bar' }, bar.node)) };
-                }, function (made, row) {
-                    var was = base[row.surface + '\u0000' + row.source] || 0;
-
-                    text(made.since, count(Math.max(0, row.served - was)));
-                    text(made.n, count(row.served));
-                    text(made.part, all ? s.rate(100 * row.served / all) + ' %'
-                                        : '');
-                    made.bar.update(all ? row.served / all : 0);
+                }, create, function (made, row) {
+                    made.cells.forEach(function (cell, i) {
+                        text(cell.n, count(row.n[i]));
+                        text(cell.of, part(i, row.n));
+                    });
+                    made.bar.update(all ? row.n[0] / all : 0);
                 });
             }
         };

@@ -63,18 +63,20 @@ SHOWN = """
     const number = text => Number(text.replace(/,/g, ""));
     const shown = {};
     card.querySelectorAll(".big, tbody [data-n]").forEach(node => {
-        if (node.dataset.n !== "served") {
-            shown[node.dataset.n] = number(node.textContent);
-        }
+        shown[node.dataset.n] = number(node.textContent);
     });
-    shown.surfaces = [...card.querySelectorAll("[data-n=served]")].map(node =>
-        [...node.closest("tr").querySelectorAll("bdi")].map(
-            name => name.textContent).concat(number(node.textContent)));
+    shown.surfaces = [...card.querySelectorAll("[data-t=all] tbody tr")].map(
+        row => [...row.querySelectorAll("bdi")].map(name => name.textContent)
+            .concat([...row.querySelectorAll("b")].map(
+                node => number(node.textContent))));
     return [shown, window.seen.body.catalogs.shop];
 """
 
 LEFT_OUT = {"rejected": "rejected", "dropped": "dropped", "posts": "posts",
             "pages": "pages"}
+
+
+STEPS = ("served", "viewed", "clicked", "carted", "purchased")
 
 
 def expected(catalog):
@@ -99,7 +101,7 @@ def expected(catalog):
                     ("posts", "2xx"), ("pages", "injected")):
                 wanted["%s.%s" % (group, name)] = number
     wanted["surfaces"] = sorted(
-        [row["surface"], row["source"], row["served"]]
+        [row["surface"], row["source"]] + [row[step] for step in STEPS]
         for row in catalog["surfaces"])
     return wanted
 
@@ -116,7 +118,8 @@ def equal(page):
 
 def post(world, *events):
     request = urllib.request.Request(world.origin + "/refine/collect",
-                                     json.dumps(events).encode())
+                                     json.dumps(events).encode(),
+                                     {"Cookie": "refine_vid=v_" + "a" * 22})
     with urllib.request.urlopen(request, timeout=40) as answer:
         assert answer.status in (200, 204), answer.status
 
@@ -160,22 +163,34 @@ def press(page, name):
 def numbers(world, page):
     opened(world, page)
     for number in range(8):
-        post(world, served("home_page", "visitor-recs"), click(number),
-             {"type": "view", "serveId": "s1", "itemId": "a", "position": 0},
-             {"type": "click"})
+        of = {"serveId": "p%d" % number, "itemId": "a", "position": 0}
+        post(world, dict(served("home_page", "visitor-recs"), **of),
+             dict(of, type="view"), click(number), {"type": "click"},
+             dict(of, type="view"))
+        post(world, dict(of, type="click"), dict(of, type="add_to_cart"),
+             {"type": "purchase", "orderId": "o", "value": number,
+              "currency": "EUR", "items": [{"itemId": "a", "quantity": 1,
+                                            "unitPrice": number}] * 2})
         post(world, dict(click(number), eventId="again"))
         equal(page)
         time.sleep(0.3)
     world.nginx.flush()
-    page.wait("seen.body.catalogs.shop.sent === 25"
+    page.wait("seen.body.catalogs.shop.sent === 57"
               " && seen.body.catalogs.shop.duplicates === 7", 60)
     given = equal(page)
     same(given["rejected"]["missing"], 8)
     since = page.eval("document.querySelector("
                       "'[data-n=\"opened.click\"]').textContent")
     same(int(since), given["events"]["click"])
+    rows = """[...document.querySelectorAll("[data-t=%s] tbody tr")].map(
+              row => [...row.querySelectorAll("b, td span")].map(
+                  node => node.textContent).join("|"))"""
+    same(page.eval(rows % "opened"),
+         ["8||16|2 a serve|8|50 %|8|100 %|16|200 %"])
+    same(page.eval(rows % "all"), page.eval(rows % "opened"))
     opened(world, page)
     equal(page)
+    same(page.eval(rows % "opened"), ["0||0||0||0||0|"])
     same(page.eval("document.querySelector("
                    "'[data-n=\"opened.click\"]').textContent"), "0")
 
@@ -190,7 +205,7 @@ def hostile(world, page):
         post(world, served(name, name[::-1] if len(name) < 64 else name))
     world.nginx.flush()
     opened(world, page)
-    page.wait("document.querySelectorAll('[data-n=served]').length === %d"
+    page.wait("document.querySelectorAll('[data-t=all] tbody tr').length === %d"
               % len(names))
     given = equal(page)
     assert {row["surface"] for row in given["surfaces"]} >= set(names), given
@@ -306,7 +321,7 @@ def no_buttons(world, page):
 def accessible(world, page):
     post(world, served("home_page", "visitor-recs"), served(" ", " "))
     opened(world, page)
-    page.wait("document.querySelectorAll('[data-n=served]').length === 2")
+    page.wait("document.querySelectorAll('[data-t=all] tbody tr').length === 2")
     page.wait("!document.querySelector('.control').hidden")
     tree = page.cdp("Accessibility.getFullAXTree")["nodes"]
     found = {}
@@ -412,7 +427,12 @@ def contrast(world, page):
                 press(page, "Pause")
                 says(page, "Delivery is paused")
             for number in range(3):
-                post(world, served("home_page", "visitor-recs"),
+                of = {"serveId": "%s%d" % (trouble, number), "itemId": "a",
+                      "position": 0}
+                post(world, dict(served("home_page", "visitor-recs"), **of),
+                     *[dict(of, type=kind) for kind in (
+                         "view", "view", "click", "add_to_cart")])
+                post(world, served("search_results", "text-search"),
                      click(201 + number))
                 page.eval("new Promise(done => setTimeout(done, 2000))")
             for name in ("light", "dark"):
