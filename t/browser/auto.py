@@ -309,10 +309,10 @@ def scripts(world, page):
     own = ('<script src="/refine/refine.js?own" async data-collect='
            '"/refine/collect"></script><script type="module">'
            'import "/refine/refine.js?module";</script>')
-    world.pages["/rewritten"] = html(box([item("a")], serve) + own
-                                     + box([item("b")]), head="")
+    world.pages["/rewritten/twice"] = html(
+        box([item("a")], serve) + own + box([item("b")]), head="")
     fresh(world, page)
-    page.open(world.origin + "/rewritten")
+    page.open(world.origin + "/rewritten/twice")
     page.wait(READY)
     same(page.eval("performance.getEntriesByType('resource')"
                    ".filter(({name}) => name.includes('refine.js')).length"), 3)

@@ -64,10 +64,15 @@ def ordered(*events):
 
 
 def fresh(world, page, path=None, at="/"):
-    """The next test begins: no event, no cookie, nothing stored."""
+    """The next test begins: no event, no cookie, nothing stored; and nothing
+    comes from the page of the one before.
+    """
+    page.offline(False)
+    page.js("const events = window.refine?.events;"
+            "return events?.flush().then(events.pause)")
+    page.open("about:blank")
     world.redis.call("FLUSHALL")
     world.refine.reset()
-    page.offline(False)
     page.cdp("Storage.clearDataForOrigin", origin=world.origin,
              storageTypes="all")
     if path:
