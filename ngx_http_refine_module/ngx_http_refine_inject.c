@@ -412,10 +412,11 @@ ngx_http_refine_inject_pass(ngx_http_request_t *r,
     ngx_http_refine_inject_t *inject, ngx_chain_t *in)
 {
     ngx_int_t   rc, found;
-    ngx_uint_t  push;
+    ngx_uint_t  asked, push;
 
     rc = NGX_OK;
-    push = (in == NULL);
+    asked = (in == NULL);
+    push = 1;
 
     for ( ;; ) {
         found = ngx_http_refine_inject_read(r, inject, in);
@@ -425,9 +426,13 @@ ngx_http_refine_inject_pass(ngx_http_request_t *r,
             return NGX_ERROR;
         }
 
-        /* without anything new it makes those behind send what they have */
+        /*
+         * Without anything new it makes those behind send what they have: so
+         * little of it may be in all buffers that they wait for more.
+         */
 
-        if (inject->out || push) {
+        if (inject->out || asked || (push && found == NGX_AGAIN)) {
+            asked = 0;
             push = (inject->out != NULL);
 
             rc = ngx_http_next_body_filter(r, inject->out);

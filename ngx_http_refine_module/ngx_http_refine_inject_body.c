@@ -138,7 +138,9 @@ ngx_http_refine_inject_flag(ngx_http_request_t *r,
             return NGX_ERROR;
         }
 
-        last->sync = b->sync;
+        /* the end of a part of the page alone would be an empty buffer */
+
+        last->sync = 1;
     }
 
     last->flush = b->flush;
