@@ -380,7 +380,7 @@ ngx_http_refine_page_tag(ngx_http_refine_page_t *page)
     rc = NGX_OK;
 
     if (html->inert) {
-        return NGX_OK;
+        goto done;      /* of <template> itself there are values */
     }
 
     if (html->tag == NGX_HTTP_REFINE_HTML_SCRIPT
@@ -408,6 +408,8 @@ ngx_http_refine_page_tag(ngx_http_refine_page_t *page)
     } else if (page->nopen) {
         ngx_http_refine_page_nest(page);
     }
+
+done:
 
     page->item.len = 0;
     page->surface.len = 0;

@@ -276,6 +276,12 @@ static const test_case_t  test_cases[] = {
       "=b>", " b" },
     { "<template>" S "<p " I "=a></div></template>",
       "<template>" S "<p " I "=a></div></template>", "" },
+    { S "<template " I "=x></template><i " I "=a>",
+      "{-}<div data-refine-serve" ID("1") "><template " I "=x></template><i "
+      I "=a>", "[| a]" },
+    { "<template data-refine-surface=a></template>" S,
+      "<template data-refine-surface=a></template>{-}<div data-refine-serve"
+      ID("1") ">", "[|]" },
     { "<!--" S "--><script>" S "</script><p>",
       "<!--" S "--><script>" S "</script>{-}<p>", "" },
     { "<p></div data-refine-serve>", "{-}<p></div data-refine-serve>", "" },
