@@ -3,7 +3,9 @@
 use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
 use Refine;
+use IO::Select;
 use JSON::PP;
+use POSIX ();
 
 our $CLICK = '{"type":"click","serveId":"s1","itemId":"a","position":0}';
 
@@ -18,6 +20,54 @@ sub conserved {
     $dropped += $_ for values %{ $m->{dropped} };
     is($m->{accepted}, $m->{sent} + $m->{failed} + $dropped + $m->{queued}
                        + $m->{retrying}, "conserved: $what");
+}
+
+# how often the counters were read from Redis
+
+sub reads { redis('INFO', 'commandstats') =~ /cmdstat_hgetall:calls=(\d+)/ ? $1 : 0 }
+
+# starts a client that asks for the status so many times, as fast as it can;
+# where it tells how many were answered with 200
+
+sub ask {
+    my ($times) = @_;
+
+    pipe(my $in, my $out) or die "pipe: $!";
+
+    my $pid = fork() // die "fork: $!";
+
+    if ($pid == 0) {
+        close $in;
+        my $socket = IO::Socket::INET->new('127.0.0.1:' . http_port());
+        my $good = grep {
+            my $r = request('GET', '/s', undef, Socket => $socket,
+                            Connection => 'keep-alive');
+            $r && $r->{status} == 200;
+        } 1 .. $times;
+        syswrite $out, $good;
+        POSIX::_exit(0);
+    }
+
+    close $out;
+    return { in => $in, pid => $pid };
+}
+
+# Posts clicks, one after the other, as long as this is true; the seconds that
+# each took, in order, and how many were not answered with 204.
+
+sub clicks {
+    my ($more) = @_;
+
+    my ($bad, @took) = (0);
+
+    while ($more->(scalar @took)) {
+        my $start = Time::HiRes::time();
+        my $r = post('/c', $CLICK);
+        push @took, Time::HiRes::time() - $start;
+        $bad++ if !$r || $r->{status} != 204;
+    }
+
+    return $bad, sort { $a <=> $b } @took;
 }
 
 run_tests();
@@ -328,3 +378,39 @@ is(scalar(() = $all =~ m{^HTTP/1.1 200}mg), 10);
 --- error_log
 invalid parameter "xml" of refine_status, it must be one of "json", "prometheus" and "html", "any", or "control=", each once
 --- suppress_stderr
+
+
+
+=== TEST 12: many who ask for the status cost Redis one read a second
+--- http_extra
+    keepalive_requests 10000;
+--- catalog
+    flush_interval 1h;
+    queue_timeout 30s;
+--- config
+    location = /s { refine_status; }
+    location = /c { refine_collect; }
+--- request
+GET /s
+--- check
+my ($bad, @alone) = clicks(sub { $_[0] < 100 });
+is($bad, 0, 'clicks are taken while nobody asks');
+
+my ($before, $start) = (reads(), Time::HiRes::time());
+my @asking = map { ask(300) } 1 .. 4;
+my $last = IO::Select->new($asking[-1]{in});
+($bad, my @amid) = clicks(sub { $_[0] < 20 || !$last->can_read(0) });
+my @answered = map { sysread $_->{in}, my $n, 9; $n } @asking;
+my $seconds = Time::HiRes::time() - $start;
+my $read = reads() - $before;
+waitpid $_->{pid}, 0 for @asking;
+
+is($bad, 0, 'clicks are taken while many ask');
+is("@answered", '300 300 300 300', 'all who ask are answered');
+cmp_ok($read, '<=', POSIX::ceil($seconds) + 1, 'a read a second, at most');
+
+diag(sprintf '%d status requests a second; a click, half within: %.2f ms, '
+             . 'without them %.2f ms', 1200 / $seconds,
+     1000 * $amid[@amid / 2], 1000 * $alone[@alone / 2]);
+wait_for(sub { status()->{catalogs}{shop}{accepted} == @alone + @amid },
+         'and what is told is not older than a second or so');
