@@ -21,7 +21,7 @@ function card({ productId, metadata: { title, price, rating } }) {
     make('a', { href: `/product/${productId}` },
       make('img', { src: `/picture/${productId}.svg`, alt: '' }),
       make('span', { className: 'title', textContent: title })),
-    make('p', { className: 'stars', textContent: `\u2605 ${rating}` }),
+    make('p', { className: 'stars', textContent: `\u2605 ${rating.toFixed(1)}` }),
     make('p', { className: 'foot' },
       make('b', { textContent: `$${price.toFixed(2)}` })));
 

@@ -303,6 +303,7 @@ def product_page(product, catalog, cart):
             "Only %d left" % product.stock
     else:
         add, stock = "", "Sold out"
+    low = "" if product.stock > 5 else " low"
     rows = (("Material", product.material), ("Colour", product.colour),
             ("Series", product.series), ("Item", product.sku))
     return page(product.title, """<nav class="crumbs" aria-label="You are in">
@@ -312,7 +313,7 @@ def product_page(product, catalog, cart):
 <div class="facts">
 <h1>%s</h1>
 <p>%s</p>
-<p class="price">%s <span class="stock">%s</span></p>
+<p class="price">%s <span class="stock%s">%s</span></p>
 %s
 <p>%s</p>
 <ul class="features">%s</ul>
@@ -321,7 +322,7 @@ def product_page(product, catalog, cart):
 </article>
 %s""" % (product.category, text(product.category_name), product.sku,
          image(product, False), text(product.title), stars(product),
-         money(product.price), stock, add, text(product.description),
+         money(product.price), low, stock, add, text(product.description),
          "".join("<li>%s</li>" % text(one) for one in product.features),
          "".join("<dt>%s</dt><dd>%s</dd>" % (name, text(value))
                  for name, value in rows),
