@@ -266,7 +266,10 @@ wait_for(sub { log_lines(qr/is held/) }, 'held');
 mock_set();
 my $posts = () = mock();
 reload();
-is(control('flush')->{status}, 409, 'still held');
+my $status;
+wait_for(sub { ($status = control('flush')->{status}) != 503 },
+         'the new worker has reached Redis');
+is($status, 409, 'still held');
 is(scalar(() = mock()), $posts);
 mock_set(status => 401);
 reload(sub { s/api_key          k;/api_key          l;/ or die 'no key' });
@@ -339,7 +342,7 @@ GET /t
 collect(click(0));
 wait_for(sub { delivered() == 1 }, 'up');
 mock_set(status => 503, delay => 0.2);
-spread(1 .. 20);
+collect(map { click($_) } 1 .. 20);
 wait_for(sub { log_lines(qr/backs off/) }, 'an outage');
 for (1 .. 5) {
     my $posts = () = mock();
