@@ -177,6 +177,7 @@ typedef struct {
     unsigned                          drain:1;    /* there may be something */
     unsigned                          advance:1;  /* what was read is stored */
     unsigned                          sync:1;     /* due */
+    unsigned                          wrote:1;    /* others have their turn */
     unsigned                          count:1;    /* the same */
     unsigned                          soon:1;     /* the timer is a short one */
     unsigned                          used:1;     /* logged */

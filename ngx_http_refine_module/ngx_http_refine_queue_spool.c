@@ -21,6 +21,8 @@ static void ngx_http_refine_disk_run_handler(ngx_event_t *ev);
 static void ngx_http_refine_disk_timer_handler(ngx_event_t *ev);
 static ngx_http_refine_disk_e ngx_http_refine_disk_next(
     ngx_http_refine_queue_t *queue);
+static ngx_http_refine_disk_e ngx_http_refine_disk_other(
+    ngx_http_refine_queue_t *queue);
 static void ngx_http_refine_disk_start(ngx_http_refine_queue_t *queue,
     ngx_http_refine_disk_e op);
 static void ngx_http_refine_disk_take(ngx_http_refine_queue_t *queue);
@@ -232,27 +234,55 @@ ngx_http_refine_disk_run_handler(ngx_event_t *ev)
 }
 
 
+/* in turn: there may always be something to be written */
+
 static ngx_http_refine_disk_e
 ngx_http_refine_disk_next(ngx_http_refine_queue_t *queue)
 {
-    ngx_uint_t                      up;
+    ngx_uint_t                      write;
+    ngx_http_refine_disk_e          op;
     ngx_http_refine_queue_spool_t  *disk;
 
     disk = &queue->disk;
-    up = ngx_http_refine_queue_ready(queue);
 
     if (disk->sync) {
         disk->sync = 0;
         return NGX_HTTP_REFINE_DISK_SYNC;
     }
 
-    if (!ngx_queue_empty(&disk->waiting)) {
+    write = !ngx_queue_empty(&disk->waiting);
+
+    if (write && !disk->wrote) {
+        disk->wrote = 1;
         return NGX_HTTP_REFINE_DISK_WRITE;
     }
+
+    disk->wrote = 0;
+
+    op = ngx_http_refine_disk_other(queue);
+
+    if (write && op == NGX_HTTP_REFINE_DISK_IDLE) {
+        disk->wrote = 1;
+        return NGX_HTTP_REFINE_DISK_WRITE;
+    }
+
+    return op;
+}
+
+
+static ngx_http_refine_disk_e
+ngx_http_refine_disk_other(ngx_http_refine_queue_t *queue)
+{
+    ngx_uint_t                      up;
+    ngx_http_refine_queue_spool_t  *disk;
+
+    disk = &queue->disk;
 
     if (queue->local) {
         return ngx_http_refine_local_next(queue);
     }
+
+    up = ngx_http_refine_queue_ready(queue);
 
     if (disk->advance && (!up || ngx_exiting)) {
         return NGX_HTTP_REFINE_DISK_ADVANCE;

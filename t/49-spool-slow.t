@@ -6,6 +6,7 @@ use lib 't/lib';
 use Test::Nginx::Socket 'no_plan';
 use Refine;
 use Delivery;
+use Load;
 use IO::Socket::INET;
 use JSON::PP;
 use Time::HiRes qw(time sleep);
@@ -118,6 +119,18 @@ sub read_ahead {
     return;
 }
 
+# while there is always something to be written, what was is delivered as well
+
+sub in_turn {
+    is(system('cc', '-shared', '-fPIC', '-o', $shim, 't/lib/slow_disk.c', '-ldl'), 0, 'shim');
+    restart($shim);
+    load_start(4);
+    wait_for(sub { delivered() }, 'delivered meanwhile', 30);
+    arrived([load_end()], least => 1);
+    restart();
+    return;
+}
+
 run_tests();
 
 __DATA__
@@ -170,3 +183,19 @@ GET /t
 --- error_code: 204
 --- check
 read_ahead();
+
+
+
+=== TEST 4: what is written all the time does not keep the rest from being read
+--- no_queue
+--- catalog
+    flush_interval 100ms;
+    spool $TEST_NGINX_SCRATCH/spool 64m fsync=interval;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+in_turn();
