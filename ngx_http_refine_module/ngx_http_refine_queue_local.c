@@ -356,7 +356,10 @@ ngx_http_refine_local_done(ngx_http_refine_queue_t *queue,
         break;
 
     case NGX_HTTP_REFINE_DISK_COUNT:
-        ngx_http_refine_local_heal(queue, 0);
+        if (queue->disk.job.rc == NGX_OK) {
+            ngx_http_refine_local_heal(queue, 0);
+        }
+
         break;
 
     default:
