@@ -204,7 +204,7 @@ class World:
                 + SECONDS_WITHOUT_PROGRESS:
             time.sleep(0.1)
             now = self.backlog() or left
-            if now < left:
+            if sum(now) < sum(left):
                 left, progress = now, time.monotonic()
         self.oracle.figures["drained at the end"] = \
             "%d + %d + %d events in %.1f s" % (*backlog,
