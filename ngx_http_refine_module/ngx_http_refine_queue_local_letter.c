@@ -153,7 +153,7 @@ ngx_http_refine_local_letters(ngx_http_refine_queue_t *queue)
 
     ngx_http_refine_local_letters_rotate(queue, path, before);
 
-    fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
+    fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC,
               0600);
 
     if (fd == -1) {
@@ -175,6 +175,7 @@ static ngx_int_t
 ngx_http_refine_local_letters_append(ngx_http_refine_queue_t *queue, int fd)
 {
     off_t                      size;
+    u_char                     end;
     ngx_uint_t                 n;
     ngx_queue_t               *q;
     ngx_http_refine_local_t   *local;
@@ -184,6 +185,16 @@ ngx_http_refine_local_letters_append(ngx_http_refine_queue_t *queue, int fd)
     local = queue->local;
 
     size = lseek(fd, 0, SEEK_END);
+
+    /* the last line may have been torn when nginx was killed */
+
+    if (size > 0 && pread(fd, &end, 1, size - 1) == 1 && end != LF
+        && write(fd, "\n", 1) != 1)
+    {
+        local->err = ngx_errno;
+        local->failed = "write()";
+        goto failed;
+    }
 
     for (q = ngx_queue_head(&local->writing);
          q != ngx_queue_sentinel(&local->writing);

@@ -240,7 +240,13 @@ ngx_http_refine_replay_line(ngx_http_refine_replaying_t *r, size_t len)
 
     r->nrest++;
 
-    return fwrite(line, len, 1, r->rest) == 1 ? NGX_OK : NGX_ERROR;
+    if (fwrite(line, len, 1, r->rest) != 1
+        || (line[len - 1] != '\n' && fputc('\n', r->rest) == EOF))
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

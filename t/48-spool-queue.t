@@ -230,6 +230,19 @@ is(scalar letters(), 0, 'no letters');
 is($s->{accepted}, 11, 'newly accepted');
 is($s->{failed}, 2);
 is($s->{deadReplayed}, 2, 'counted');
+my ($file) = glob scratch() . '/spool/*:' . catalog() . '/dead.ndjson';
+my $torn = '{"at":1,"status":400,"attempts":1,"reason":"x","event":{"eventId":"e10","ty';
+open my $out, '>', $file or die;
+print $out $torn;
+close $out;
+mock_set(status => 400, match => '"e11"');
+collect(click(11));
+wait_for(sub { shop()->{failed} == 3 }, 'one behind a line that was torn');
+mock_set();
+is(control('replay')->{status}, 200, 'replay');
+wait_for(sub { lawful(shop())->{sent} == 10 }, 'is delivered');
+open my $in, '<', $file or die;
+is(join('', <$in>), "$torn\n", 'which stays');
 
 
 
