@@ -61,6 +61,8 @@ struct ngx_http_refine_window_s {
 typedef struct {
     ngx_queue_t                       queue;
     ngx_http_refine_item_t           *item;
+    ngx_uint_t                        state;      /* the item's before */
+    ngx_uint_t                        old;        /* by expire */
     size_t                            len;
     u_char                            text[1];
 } ngx_http_refine_letter_t;

@@ -20,6 +20,7 @@ static void ngx_http_refine_local_letters_rotate(
     ngx_http_refine_queue_t *queue, char *path, char *before);
 static void ngx_http_refine_local_letters_again(
     ngx_http_refine_queue_t *queue);
+static void ngx_http_refine_local_unexpire(ngx_http_refine_queue_t *queue);
 static ngx_uint_t ngx_http_refine_local_old(ngx_http_refine_queue_t *queue,
     ngx_http_refine_item_t **old);
 static void ngx_http_refine_local_expired(ngx_http_refine_queue_t *queue,
@@ -79,6 +80,8 @@ ngx_http_refine_local_letter(ngx_http_refine_queue_t *queue,
 
         if (letter) {
             letter->item = item;
+            letter->state = item->state;
+            letter->old = 0;
             letter->len = len;
             ngx_memcpy(letter->text, b.start, len);
 
@@ -346,6 +349,48 @@ ngx_http_refine_local_letters_again(ngx_http_refine_queue_t *queue)
                       &queue->conf->name, &queue->conf->spool.path,
                       local->failed);
     }
+
+    if (local->expire.n) {
+        ngx_http_refine_local_unexpire(queue);
+        ngx_http_refine_local_expired(queue, 1);
+    }
+}
+
+
+/* what was to be given up is delivered after all, if it can be */
+
+static void
+ngx_http_refine_local_unexpire(ngx_http_refine_queue_t *queue)
+{
+    ngx_queue_t               *q, *next;
+    ngx_http_refine_local_t   *local;
+    ngx_http_refine_letter_t  *letter;
+
+    local = queue->local;
+
+    for (q = ngx_queue_head(&local->letters);
+         q != ngx_queue_sentinel(&local->letters);
+         q = next)
+    {
+        next = ngx_queue_next(q);
+        letter = ngx_queue_data(q, ngx_http_refine_letter_t, queue);
+
+        if (!letter->old) {
+            continue;
+        }
+
+        letter->item->state = letter->state;
+
+        if (letter->state == NGX_HTTP_REFINE_ITEM_FREE) {
+            ngx_queue_insert_tail(&local->returned, &letter->item->queue);
+            local->nclaimed--;
+        }
+
+        ngx_queue_remove(q);
+        ngx_free(letter);
+    }
+
+    ngx_http_refine_local_row(queue);
 }
 
 
@@ -373,8 +418,10 @@ void
 ngx_http_refine_local_expire_run(ngx_http_refine_queue_t *queue)
 {
     ngx_uint_t                       i, n;
+    ngx_queue_t                     *q;
     ngx_http_refine_item_t          *old[NGX_HTTP_REFINE_LOCAL_EXPIRE], *item;
     ngx_http_refine_local_t         *local;
+    ngx_http_refine_letter_t        *letter;
     ngx_http_refine_local_expire_t  *expire;
 
     local = queue->local;
@@ -406,6 +453,10 @@ ngx_http_refine_local_expire_run(ngx_http_refine_queue_t *queue)
         {
             break;
         }
+
+        q = ngx_queue_last(&local->letters);
+        letter = ngx_queue_data(q, ngx_http_refine_letter_t, queue);
+        letter->old = 1;
 
         expire->ids[i].data = expire->text[i];
         expire->ids[i].len = ngx_http_refine_local_id(item, expire->text[i])

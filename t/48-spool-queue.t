@@ -386,3 +386,28 @@ collect(click($_)) for 1 .. 5;
 wait_for(sub { control('resume'); collect(click('x' . ++$main::x)); shop()->{failed} == 1 }, 'it alone', 60);
 is_deeply([map { $_->{event}{eventId} } letters()], ['e3']);
 wait_for(sub { my %d = map { $_ => 1 } delivered(); 4 == grep { $d{$_} } ids(1, 2, 4, 5) }, 'the others');
+
+
+
+=== TEST 14: what is too old cannot be written as dead letters: delivery goes on
+--- no_queue
+--- catalog
+    flush_interval 100ms;
+    retry_window 1s;
+    spool $TEST_NGINX_SCRATCH/spool 16m;
+--- config
+--- check
+collect(click(1));
+wait_for(sub { delivered() == 1 }, 'a 2xx before');
+my ($dir) = glob scratch() . '/spool/*:' . catalog();
+mkdir "$dir/dead.ndjson" or die;
+mock_set(status => 503);
+collect(click(2), click(3));
+wait_for(sub { log_lines(qr/dead letters cannot be written/) }, 'given up in vain', 30);
+mock_set();
+control('resume');
+wait_for(sub { delivered() == 3 }, 'delivered after all', 30);
+collect(click(4));
+wait_for(sub { lawful(shop())->{sent} == 4 }, 'and what came later');
+is(shop()->{failed}, 0);
+rmdir "$dir/dead.ndjson";
