@@ -9,6 +9,16 @@
 #include "ngx_http_refine_identity.h"
 
 
+/* two catalogs go by the same cookie */
+
+#define ngx_http_refine_identity_same(a, b, cookie)                           \
+    ((a)->cookie.name.len == (b)->cookie.name.len                             \
+     && ((a)->cookie.name.len == 0                                            \
+         || ngx_memcmp((a)->cookie.name.data, (b)->cookie.name.data,          \
+                       (a)->cookie.name.len)                                  \
+            == 0))
+
+
 static void ngx_http_refine_ctx_cleanup(void *data);
 static void ngx_http_refine_identity_cookie(ngx_str_t *cookie, u_char kind,
     ngx_str_t *id);
@@ -94,32 +104,40 @@ ngx_http_refine_ctx_cleanup(void *data)
 }
 
 
-ngx_int_t
+void
 ngx_http_refine_identity_read(ngx_http_request_t *r,
-    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx)
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx,
+    ngx_str_t *visitor, ngx_str_t *session)
 {
-    ngx_str_t  *cookies;
-
-    if (ctx->identity) {
-        return NGX_OK;
-    }
+    ngx_str_t                  *cookies;
+    ngx_http_refine_catalog_t  *known;
 
     cookies = ngx_http_refine_consent_cookies(r, catalog, ctx);
+    known = ctx->identified;
 
-    ngx_http_refine_identity_cookie(&cookies[NGX_HTTP_REFINE_COOKIE_VISITOR],
-                                    'v', &ctx->visitor_id);
-    ngx_http_refine_identity_cookie(&cookies[NGX_HTTP_REFINE_COOKIE_SESSION],
-                                    's', &ctx->session_id);
+    if (known && ngx_http_refine_identity_same(known, catalog, visitor)) {
+        *visitor = ctx->visitor_id;
 
-    ctx->identity = 1;
+    } else {
+        ngx_http_refine_identity_cookie(
+            &cookies[NGX_HTTP_REFINE_COOKIE_VISITOR], 'v', visitor);
+    }
 
-    return NGX_OK;
+    if (known && ngx_http_refine_identity_same(known, catalog, session)) {
+        *session = ctx->session_id;
+
+    } else {
+        ngx_http_refine_identity_cookie(
+            &cookies[NGX_HTTP_REFINE_COOKIE_SESSION], 's', session);
+    }
 }
 
 
 static void
 ngx_http_refine_identity_cookie(ngx_str_t *cookie, u_char kind, ngx_str_t *id)
 {
+    ngx_str_null(id);
+
     if (cookie->data
         && ngx_http_refine_id_cookie_check(cookie, kind) == NGX_OK)
     {
@@ -133,6 +151,7 @@ ngx_http_refine_identity_mint(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx)
 {
     ngx_int_t  consent;
+    ngx_str_t  visitor, session;
 
     consent = ngx_http_refine_consent_settle(r, catalog, ctx);
 
@@ -140,10 +159,15 @@ ngx_http_refine_identity_mint(ngx_http_request_t *r,
         return consent == NGX_ERROR ? NGX_ERROR : NGX_OK;
     }
 
-    if (ngx_http_refine_identity_read(r, catalog, ctx) != NGX_OK
-        || ngx_http_refine_identity_new(r, &catalog->visitor, 'v',
-                                        &ctx->visitor_id)
-           != NGX_OK
+    ngx_http_refine_identity_read(r, catalog, ctx, &visitor, &session);
+
+    ctx->visitor_id = visitor;
+    ctx->session_id = session;
+    ctx->identified = catalog;
+
+    if (ngx_http_refine_identity_new(r, &catalog->visitor, 'v',
+                                     &ctx->visitor_id)
+        != NGX_OK
         || ngx_http_refine_identity_new(r, &catalog->session, 's',
                                         &ctx->session_id)
            != NGX_OK)
@@ -400,12 +424,8 @@ ngx_http_refine_identity_person(ngx_http_request_t *r,
     ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx,
     ngx_http_refine_event_env_t *env)
 {
-    if (ngx_http_refine_identity_read(r, catalog, ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    env->visitor_id = ctx->visitor_id;
-    env->session_id = ctx->session_id;
+    ngx_http_refine_identity_read(r, catalog, ctx, &env->visitor_id,
+                                  &env->session_id);
 
     if (catalog->user_id
         && ngx_http_complex_value(r, catalog->user_id, &env->user_id)

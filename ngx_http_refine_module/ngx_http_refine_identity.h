@@ -19,11 +19,13 @@ ngx_http_refine_ctx_t *ngx_http_refine_ctx_get(ngx_http_request_t *r);
 ngx_http_refine_ctx_t *ngx_http_refine_ctx_find(ngx_http_request_t *r);
 
 /*
- * Reads the two ids from valid cookies into the context, where they are not
- * known yet; nothing is minted.
+ * The two ids from valid cookies of the catalog, or as they were minted; empty:
+ * there is none.  A mirror or a redirect may lead to another catalog with other
+ * cookies.
  */
-ngx_int_t ngx_http_refine_identity_read(ngx_http_request_t *r,
-    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx);
+void ngx_http_refine_identity_read(ngx_http_request_t *r,
+    ngx_http_refine_catalog_t *catalog, ngx_http_refine_ctx_t *ctx,
+    ngx_str_t *visitor, ngx_str_t *session);
 
 /*
  * Fills in env: now, bot, prefetch, and where consent is granted ids, user id,

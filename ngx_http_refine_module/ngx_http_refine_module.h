@@ -308,10 +308,10 @@ typedef struct {
     ngx_uint_t                     signals;     /* bits: consent.h */
     ngx_http_refine_catalog_t     *named;       /* whose cookies these are */
     ngx_str_t                      cookies[NGX_HTTP_REFINE_COOKIES];
+    ngx_http_refine_catalog_t     *identified;  /* whose the two ids are */
     ngx_http_refine_inject_t      *inject;      /* NULL: no page */
     unsigned                       gzip:1;      /* the body for collect */
     unsigned                       signalled:1; /* the signals are known */
-    unsigned                       identity:1;  /* the two ids are known */
 } ngx_http_refine_ctx_t;
 
 

@@ -29,13 +29,11 @@ static const ngx_http_variable_t  ngx_http_refine_variables[] = {
 
     { ngx_string("refine_visitor_id"), NULL,
       ngx_http_refine_variable_identity,
-      offsetof(ngx_http_refine_ctx_t, visitor_id),
-      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("refine_session_id"), NULL,
       ngx_http_refine_variable_identity,
-      offsetof(ngx_http_refine_ctx_t, session_id),
-      NGX_HTTP_VAR_NOCACHEABLE, 0 },
+      1, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("refine_outcome"), NULL, ngx_http_refine_variable_outcome,
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
@@ -102,6 +100,7 @@ ngx_http_refine_variable_identity(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data)
 {
     ngx_int_t                    consent;
+    ngx_str_t                    visitor, session;
     ngx_http_refine_ctx_t       *ctx;
     ngx_http_refine_loc_conf_t  *rlcf;
 
@@ -124,11 +123,9 @@ ngx_http_refine_variable_identity(ngx_http_request_t *r,
         return consent == NGX_ERROR ? NGX_ERROR : NGX_OK;
     }
 
-    if (ngx_http_refine_identity_read(r, rlcf->catalog, ctx) != NGX_OK) {
-        return NGX_ERROR;
-    }
+    ngx_http_refine_identity_read(r, rlcf->catalog, ctx, &visitor, &session);
 
-    ngx_http_refine_variable_set(v, (ngx_str_t *) ((char *) ctx + data));
+    ngx_http_refine_variable_set(v, data ? &session : &visitor);
 
     return NGX_OK;
 }

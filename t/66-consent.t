@@ -397,3 +397,51 @@ wait_for(sub {
 }, 'it is dropped there');
 is(scalar events(), 2);
 is(scalar $lines->(), 1);
+
+
+
+=== TEST 14: a mirror to another catalog goes by that one's cookies
+--- catalog
+    flush_interval 1h;
+--- http_extra
+    refine_catalog other {
+        organization_id  org_1;
+        catalog_id       $TEST_NGINX_CATALOG-other;
+        api_key          k;
+        endpoint         http://unix:$TEST_NGINX_MOCK:/events;
+        queue            redis://unix:$TEST_NGINX_REDIS;
+        flush_interval   1h;
+        visitor_cookie   other_vid 30d;
+        session_cookie   off;
+    }
+--- config
+    location = /c {
+        refine_collect;
+        mirror /other;
+    }
+    location = /other {
+        internal;
+        refine other;
+        refine_collect;
+    }
+--- request
+POST /c
+{"type":"click","serveId":"s1","itemId":"a","position":0}
+--- error_code: 204
+--- raw_response_headers_like: Set-Cookie: refine_vid=v_
+--- check
+my $last = sub {
+    my ($n) = @_;
+    my $lines = sub {
+        redis('XRANGE', 'refine:{' . catalog() . '-other}:events', '-', '+')
+    };
+    wait_for(sub { @{ $lines->() } == $n }, 'the other has it');
+    return $lines->()->[-1][1][1];
+};
+unlike($last->(1), qr/visitorId|sessionId/, 'what was made for this one');
+click(Cookie => $IDS);
+unlike($last->(2), qr/visitorId|sessionId/, 'what is in the cookies of this one');
+my $o = 'v_' . 'o' x 22;
+click(Cookie => "$IDS; other_vid=$o");
+like($last->(3), qr/"visitorId":"$o"/, 'its own cookie');
+is(last_event()->{visitorId}, $V, 'and that of this one');
