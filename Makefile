@@ -114,7 +114,8 @@ $(OBJS)/Makefile: config $(wildcard $(src)) $(embedded) Makefile
 	    || { tail -n 20 "$$root/$(OBJS)/configure.log"; exit 1; }
 
 $(module): $(OBJS)/Makefile $(sources)
-	root=$$PWD; $(MAKE) -s -C $(NGX_SRC) -f "$$root/$(OBJS)/Makefile" modules
+	root=$$PWD; $(MAKE) -s -j$(JOBS) -C $(NGX_SRC) \
+	    -f "$$root/$(OBJS)/Makefile" modules
 
 demo:
 	@t/lib/deps.sh demo
@@ -123,7 +124,9 @@ demo:
 
 test:
 	@t/lib/deps.sh test
-	@$(MAKE) -s build clang check unit shop asan
+	@$(MAKE) -s build clang check
+	@$(MAKE) -s -j$(JOBS) $(units)
+	@$(MAKE) -s unit shop asan
 	@$(MAKE) -s fuzz FUZZ_SECONDS=1
 	$(prove_plain)
 	$(browsers)
