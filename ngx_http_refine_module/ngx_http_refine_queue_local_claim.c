@@ -98,6 +98,10 @@ ngx_http_refine_local_answer_one(ngx_http_refine_queue_t *queue,
     } else if (local->ledger.data->paused) {
         claim.paused = 1;
 
+    } else if (ngx_exiting) {
+
+        /* what nobody has claimed is left to others, maybe at this moment */
+
     } else if (!ngx_queue_empty(list)) {
 
         if (ngx_http_refine_local_take(queue, list, asked->n, &claim)
