@@ -25,8 +25,8 @@ test_foreign(void **state)
     /* of a later version, rightly: left alone */
 
     memset(copy, 0, 400);
-    memcpy(copy, "RefineSp\002\0\0\0", 12);
-    memcpy(copy + 12, "\x61\xba\x88\x53", 4);
+    memcpy(copy, "RefineSp\003\0\0\0", 12);
+    memcpy(copy + 12, "\xd9\x10\xcd\x8e", 4);
     test_save("00000000000005-1-0.spool", copy, 400);
 
     spool = test_create();
