@@ -39,8 +39,8 @@ prove = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(TESTS)
 
 # All .t files run under the sanitizers.  What these are in the way of (memory,
 # time, the living together with other modules) runs without them as well.
-PLAIN ?= $(if $(filter-out t,$(TESTS)),$(TESTS),t/00-readme.t t/10-collect.t \
-    t/20-serve.t t/30-delivery.t t/35-workers.t t/49-spool-slow.t t/90-living.t \
+PLAIN ?= $(if $(filter-out t,$(TESTS)),$(TESTS),t/08-living.t t/00-readme.t \
+    t/30-delivery.t t/49-spool-slow.t \
     $(shell grep -lw '^grown' t/*.t))
 prove_plain = TEST_NGINX_BINARY=$(NGX) t/lib/prove.sh $(JOBS) $(PLAIN)
 
@@ -167,7 +167,7 @@ fuzz_cc = $(alone_cc) $(sanitize) -fsanitize=fuzzer-no-link
 fuzz:
 	@t/lib/deps.sh fuzz
 	@$(MAKE) -s $(OBJS)/Makefile
-	@$(MAKE) -s CC=clang $(FUZZ:%=$(OBJS)/fuzz/%)
+	@$(MAKE) -s -j$(JOBS) CC=clang $(FUZZ:%=$(OBJS)/fuzz/%)
 	t/fuzz/run $(OBJS)/fuzz $(FUZZ_SECONDS) $(FUZZ)
 
 $(OBJS)/fuzz/%.o: $(src)/%.c $(sources) | $(OBJS)/Makefile

@@ -1,6 +1,6 @@
 package Living;
 
-# Several nginx of one configuration, living.conf, for t/90-living.t: one
+# Several nginx of one configuration, living.conf, for t/08-living.t: one
 # without the module, one that has it loaded but does not use it, and some with
 # refine_serve in every location.  Each request goes to all of them, and what
 # they answer has to be the same but for what the module adds.
