@@ -525,7 +525,8 @@ for my $args ('', '?step=1', '?step=900') {
     open my $in, '<:raw', $out;
     is(join('', <$in>), $body, 'the body');
 }
-wait_for(sub { events() == 3 }, 'all are logged');
+wait_for(sub { events() == 3 }, 'all are logged')
+    or diag(scalar(my @there = events()), ' in the stream, counted: ', JSON::PP::encode_json(stats()));
 for my $args ('', '?step=900') {
     my $socket = IO::Socket::INET->new('127.0.0.1:' . http_port());
     print {$socket} "GET /s/x$args HTTP/1.0\r\nHost: localhost\r\n\r\n";
