@@ -11,7 +11,8 @@
 
 
 static ngx_int_t ngx_http_refine_local_letter(ngx_http_refine_queue_t *queue,
-    ngx_http_refine_item_t *item, ngx_uint_t status, ngx_str_t *reason);
+    ngx_http_refine_item_t *item, ngx_uint_t status, ngx_str_t *reason,
+    ngx_uint_t old);
 static void ngx_http_refine_local_letter_text(ngx_http_refine_buf_t *b,
     ngx_http_refine_item_t *item, ngx_uint_t status, ngx_str_t *reason);
 static ngx_int_t ngx_http_refine_local_letters_append(
@@ -40,7 +41,7 @@ ngx_http_refine_local_dead(ngx_http_refine_queue_t *queue,
 
         /* without memory it stays claimed, and is read again after a restart */
 
-        (void) ngx_http_refine_local_letter(queue, item, status, reason);
+        (void) ngx_http_refine_local_letter(queue, item, status, reason, 0);
         ngx_http_refine_queue_spool_run(queue);
     }
 }
@@ -50,7 +51,8 @@ ngx_http_refine_local_dead(ngx_http_refine_queue_t *queue,
 
 static ngx_int_t
 ngx_http_refine_local_letter(ngx_http_refine_queue_t *queue,
-    ngx_http_refine_item_t *item, ngx_uint_t status, ngx_str_t *reason)
+    ngx_http_refine_item_t *item, ngx_uint_t status, ngx_str_t *reason,
+    ngx_uint_t old)
 {
     size_t                     len;
     ngx_pool_t                *pool;
@@ -81,7 +83,7 @@ ngx_http_refine_local_letter(ngx_http_refine_queue_t *queue,
         if (letter) {
             letter->item = item;
             letter->state = item->state;
-            letter->old = 0;
+            letter->old = old;
             letter->len = len;
             ngx_memcpy(letter->text, b.start, len);
 
@@ -418,10 +420,8 @@ void
 ngx_http_refine_local_expire_run(ngx_http_refine_queue_t *queue)
 {
     ngx_uint_t                       i, n;
-    ngx_queue_t                     *q;
     ngx_http_refine_item_t          *old[NGX_HTTP_REFINE_LOCAL_EXPIRE], *item;
     ngx_http_refine_local_t         *local;
-    ngx_http_refine_letter_t        *letter;
     ngx_http_refine_local_expire_t  *expire;
 
     local = queue->local;
@@ -448,15 +448,11 @@ ngx_http_refine_local_expire_run(ngx_http_refine_queue_t *queue)
         item = old[i];
 
         if (ngx_http_refine_local_letter(queue, item, expire->status,
-                                         &expire->reason)
+                                         &expire->reason, 1)
             != NGX_OK)
         {
             break;
         }
-
-        q = ngx_queue_last(&local->letters);
-        letter = ngx_queue_data(q, ngx_http_refine_letter_t, queue);
-        letter->old = 1;
 
         expire->ids[i].data = expire->text[i];
         expire->ids[i].len = ngx_http_refine_local_id(item, expire->text[i])

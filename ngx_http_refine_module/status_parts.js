@@ -210,7 +210,7 @@
 
                 none.hidden = list.length > 0;
                 keyed(body, known, list, function (row) {
-                    return row.surface + '\u0000' + row.source;
+                    return row.key;
                 }, create, function (made, row) {
                     made.cells.forEach(function (cell, i) {
                         text(cell.n, count(row.n[i]));

@@ -68,12 +68,17 @@ sub restart {
     return;
 }
 
+sub slow {
+    is(system('cc', '-shared', '-fPIC', '-o', $shim, 't/lib/slow_disk.c', '-ldl'), 0, 'shim');
+    restart($shim);
+    return;
+}
+
 # a machine under load is slow by itself, but not for ever
 
 sub not_held_up {
-    is(system('cc', '-shared', '-fPIC', '-o', $shim, 't/lib/slow_disk.c', '-ldl'), 0, 'shim');
     my ($without) = reverse sort { $a <=> $b } map { p99() } 1 .. 3;
-    restart($shim);
+    slow();
     my $from = time;
     is(post('/refine/collect', encode_json(click('one')))->{status}, 204, 'stored');
     cmp_ok(time - $from, '>', 0.19, 'the disk is slow');
@@ -96,10 +101,9 @@ sub not_held_up {
 
 sub read_ahead {
     my $sent = sub { decode_json(get('/s')->{body})->{catalogs}{shop}{sent} };
-    my ($n, $last, @old) = (0, 0);
+    my ($n, $last) = (0, 0);
 
-    is(system('cc', '-shared', '-fPIC', '-o', $shim, 't/lib/slow_disk.c', '-ldl'), 0, 'shim');
-    restart($shim);
+    slow();
     collect(click('warm'));
     wait_for(sub { $sent->() == 1 }, 'Refine is up');
     control('pause');
@@ -111,10 +115,7 @@ sub read_ahead {
     wait_for(sub { $sent->() > 300 }, 'others than the first', 60);
     wait_for(sub { my $was = $last; sleep 2; $was == ($last = $sent->()) }, 'then no more', 60);
     cmp_ok($last, '<=', 800, 'of eight, but the first batch');
-    @old = worker_pids();
-    kill 'HUP', nginx_pid();
-    wait_for(sub { my %now = map { $_ => 1 } worker_pids(); !grep { $now{$_} } @old },
-             'the old one has ended', 30);
+    reload(undef, 30);
     wait_for(sub { $sent->() == $n + 1 }, 'all of them', 60);
     return;
 }
@@ -122,8 +123,7 @@ sub read_ahead {
 # while there is always something to be written, what was is delivered as well
 
 sub in_turn {
-    is(system('cc', '-shared', '-fPIC', '-o', $shim, 't/lib/slow_disk.c', '-ldl'), 0, 'shim');
-    restart($shim);
+    slow();
     load_start(4);
     wait_for(sub { delivered() }, 'delivered meanwhile', 30);
     arrived([load_end()], least => 1);
