@@ -23,6 +23,7 @@ typedef struct {
     ngx_http_refine_tap_hold_t     *hold;       /* NULL: the header is sent */
     ngx_http_refine_inflate_t      *inflate;    /* NULL: nothing has come */
     off_t                           length;     /* of the plain body so far */
+    off_t                           left;       /* of the body; < 0: unknown */
     unsigned                        active:1;
     unsigned                        gzip:1;
     ngx_http_refine_tap_value_t     values;
@@ -165,6 +166,7 @@ ngx_http_refine_tap_start(ngx_http_request_t *r,
     tap->catalog = conf->catalog;
     tap->ctx = ctx;
     tap->gzip = gzip;
+    tap->left = r->headers_out.content_length_n;
 
     if (ngx_http_refine_tap_id(r, tap, conf->serve) != NGX_OK) {
         return NULL;
@@ -413,7 +415,10 @@ ngx_http_refine_tap_send_header(ngx_http_request_t *r,
 }
 
 
-/* whether the body ends here */
+/*
+ * Whether the body ends here.  A client that has got all of a known length may
+ * go away before nginx says that it was the last.
+ */
 
 static ngx_uint_t
 ngx_http_refine_tap_read(ngx_http_refine_tap_t *tap, ngx_chain_t *in)
@@ -422,7 +427,9 @@ ngx_http_refine_tap_read(ngx_http_refine_tap_t *tap, ngx_chain_t *in)
 
         ngx_http_refine_tap_buf(tap, in->buf);
 
-        if (in->buf->last_buf) {
+        tap->left -= ngx_buf_size(in->buf);
+
+        if (in->buf->last_buf || tap->left == 0) {
             return 1;
         }
     }

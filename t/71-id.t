@@ -546,7 +546,52 @@ for (1 .. 5) {
 
 
 
-=== TEST 9: another response takes the place of the one that is held
+=== TEST 9: who has got all of a known length may leave before it is ended
+--- main_config
+    load_module /usr/lib/nginx/modules/ndk_http_module.so;
+    load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;
+--- catalog
+    flush_interval 1h;
+--- user_files
+>>> late.lua
+local body = '{"results":[{"productId":"l1"}],"serveId":"late"}'
+local more = tonumber(ngx.var.arg_more)
+ngx.header.content_length = #body + more
+ngx.print(body)
+ngx.flush(true)
+ngx.sleep(30)
+ngx.print(string.rep(' ', more))
+--- config
+    default_type application/json;
+    lua_check_client_abort on;
+    location = /lua/header {
+        refine_serve search;
+        content_by_lua_file $TEST_NGINX_HTML_DIR/late.lua;
+    }
+    location = /lua/json {
+        refine_serve search id=json:serveId;
+        content_by_lua_file $TEST_NGINX_HTML_DIR/late.lua;
+    }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+my %leaves = (0 => 'all of it', 1 => 'all but a byte');
+for my $path ('header', 'json') {
+    for my $more (0, 1) {
+        my ($text, $socket) = begin_of("/lua/$path?more=$more", '"late"}');
+        like($text, qr/"late"\}\z/, "$path, $leaves{$more}");
+        close $socket;
+    }
+}
+skipped('aborted', 2);
+wait_for(sub { events() == 2 }, 'both that were whole are logged');
+is(scalar(grep { $_->{serveId} eq 'late' } events()), 1, 'one with its own id');
+
+
+
+=== TEST 10: another response takes the place of the one that is held
 --- main_config
     load_module /usr/lib/nginx/modules/ndk_http_module.so;
     load_module /usr/lib/nginx/modules/ngx_http_lua_module.so;
@@ -640,7 +685,7 @@ has_id(get('/accel/x'), 'instead', $instead, 'X-Accel-Redirect');
 
 
 
-=== TEST 10: memory
+=== TEST 11: memory
 --- catalog
     flush_interval 1h;
     max_queue_size 1000;
