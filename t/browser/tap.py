@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import sys
 import time
 import traceback
@@ -28,7 +29,10 @@ class Tap:
     def run(self, *args, after=None):
         """Runs all with these arguments; after(text, function) when one has
         failed.  Returns the exit status.
+
+        Who ends the program by SIGTERM leaves no server behind.
         """
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
         tests = [(text, function) for text, function in self.tests
                  if not self.chosen or any(re.search(word, text)
                                            for word in self.chosen)]

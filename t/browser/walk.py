@@ -143,14 +143,13 @@ def closed(world, page):
     first = page.tab()
     pages = int(os.environ.get("BROWSER_CLOSED", "3"))
     for _ in range(pages):
-        page.new_tab()
-        page.open(world.origin + "/")
+        # only a window that a script has opened may be closed by one
+        page.js("window.open('/')")
+        page.switch((set(page.tabs()) - {first}).pop())
         page.wait("window.refine")
         page.js("document.querySelector('li').click(); window.close()")
+        wait_for("it is closed", lambda: page.tabs() == [first])
         page.switch(first)
-
-    def arrived():
-        page.js("return refine.events.flush()")
-        return len([event for event in world.events()
-                    if event["type"] == "click"]) == pages
-    wait_for("the clicks", arrived)
+    wait_for("the clicks", lambda: len(
+        [event for event in world.events()
+         if event["type"] == "click"]) == pages)
