@@ -30,6 +30,8 @@ static ngx_int_t ngx_http_refine_spool_take(ngx_http_refine_spool_t *spool,
     ngx_http_refine_spool_record_t *record);
 static ngx_int_t ngx_http_refine_spool_arguments(
     ngx_http_refine_spool_t *spool);
+static void ngx_http_refine_spool_move(ngx_http_refine_spool_t *spool,
+    ngx_http_refine_spool_segment_t *segment);
 static void ngx_http_refine_spool_end(ngx_http_refine_spool_t *spool,
     ngx_http_refine_spool_segment_t *segment);
 
@@ -60,6 +62,12 @@ ngx_http_refine_spool_read(ngx_http_refine_spool_t *spool, ngx_uint_t events,
         }
 
         if (rc == NGX_ERROR) {
+
+            /* what was read of it counts first, or it is read again */
+
+            if (spool->in.undone) {
+                return NGX_ERROR;
+            }
 
             /* the others have their turn before it is tried again */
 
@@ -412,6 +420,18 @@ ngx_http_refine_spool_done(ngx_http_refine_spool_t *spool,
         return;
     }
 
+    ngx_http_refine_spool_move(spool, segment);
+}
+
+
+static void
+ngx_http_refine_spool_move(ngx_http_refine_spool_t *spool,
+    ngx_http_refine_spool_segment_t *segment)
+{
+    ngx_http_refine_spool_mark_t  *cursor;
+
+    cursor = &segment->cursor;
+
     if (ngx_http_refine_spool_mark_write(segment->fd, cursor,
                 NGX_HTTP_REFINE_SPOOL_CURSOR
                 + (cursor->seq & 1) * NGX_HTTP_REFINE_SPOOL_MARK_ROOM)
@@ -422,7 +442,10 @@ ngx_http_refine_spool_done(ngx_http_refine_spool_t *spool,
 }
 
 
-/* it is held on to where it cannot be deleted, lest it is read again */
+/*
+ * Where it cannot be deleted it is held on to, lest it is read again, and the
+ * cursor tells a later worker that it is done.
+ */
 
 static void
 ngx_http_refine_spool_end(ngx_http_refine_spool_t *spool,
@@ -433,6 +456,7 @@ ngx_http_refine_spool_end(ngx_http_refine_spool_t *spool,
     if (ngx_http_refine_spool_unlink(spool, segment->name) != NGX_OK
         && spool->state.err != NGX_ENOENT)
     {
+        ngx_http_refine_spool_move(spool, segment);
         spool->held[spool->nheld++] = *segment;
 
     } else {

@@ -273,6 +273,52 @@ test_held(void **state)
     assert_int_equal(test_files(0), 1);
 
     ngx_http_refine_spool_destroy(spool);
+
+    /* nor by the next worker */
+
+    spool = test_create();
+
+    assert_int_equal(test_drain(spool, 100, 1 << 20, found, 8), 0);
+    assert_int_equal(test_files(0), 0);
+
+    ngx_http_refine_spool_destroy(spool);
+}
+
+
+/* a read that fails does not make what was read before it be read again */
+
+static void
+test_failed_ahead(void **state)
+{
+    ngx_uint_t                       n, found[8];
+    ngx_http_refine_spool_t         *spool;
+    ngx_http_refine_spool_place_t    place;
+    ngx_http_refine_spool_record_t  *records;
+
+    spool = test_create();
+
+    assert_int_equal(test_write(spool, 1, 1), NGX_OK);
+    assert_int_equal(test_write(spool, 2, 300000), NGX_OK);
+
+    assert_int_equal(ngx_http_refine_spool_read(spool, 1, 4 << 20, &records,
+                                                &n), NGX_OK);
+    ngx_http_refine_spool_pass(spool, &place);
+
+    /* there is no memory for the second record */
+
+    ngx_stub_fail_after(1);
+    assert_int_equal(ngx_http_refine_spool_read(spool, 1, 4 << 20, &records,
+                                                &n), NGX_ERROR);
+    assert_true(ngx_stub_failed());
+    ngx_stub_fail_after(0);
+
+    ngx_http_refine_spool_done(spool, &place);
+
+    assert_int_equal(test_drain(spool, 1, 4 << 20, found, 8), 1);
+    assert_int_equal(found[0], 2);
+    assert_int_equal(test_files(0), 0);
+
+    ngx_http_refine_spool_destroy(spool);
 }
 
 
@@ -338,6 +384,7 @@ main(void)
         test(test_ahead),
         test(test_missing),
         test(test_held),
+        test(test_failed_ahead),
         test(test_no_memory)
     };
 
