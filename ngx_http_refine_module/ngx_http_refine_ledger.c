@@ -231,10 +231,26 @@ ngx_http_refine_ledger_gone(int64_t pid)
 void
 ngx_http_refine_ledger_ready(ngx_http_refine_ledger_t *ledger)
 {
-    if (ledger->alone) {
-        ledger->alone = 0;
-        (void) flock(ledger->fd, LOCK_SH);
+    if (!ledger->alone) {
+        return;
     }
+
+    ledger->alone = 0;
+
+    (void) flock(ledger->fd, LOCK_SH);
+
+    /*
+     * flock(2): the one lock is given up before the other is taken; who came
+     * in between was alone, too, and has cleared the rows
+     */
+
+    ngx_http_refine_ledger_lock(ledger);
+
+    if (ledger->self->pid != ngx_pid) {
+        ngx_http_refine_ledger_row(ledger);
+    }
+
+    ngx_http_refine_ledger_unlock(ledger);
 }
 
 

@@ -448,6 +448,28 @@ test_claimed(void **state)
 }
 
 
+/* another one was alone while the lock was changed: it has taken the row */
+
+static void
+test_alone_twice(void **state)
+{
+    ngx_http_refine_ledger_worker_t  *row;
+
+    assert_int_equal(ngx_http_refine_ledger_open(&ledger, &name), NGX_OK);
+    assert_true(ledger.alone);
+
+    row = ledger.self;
+    assert_int_equal(row->pid, ngx_pid);
+    row->pid = getppid();
+
+    ngx_http_refine_ledger_ready(&ledger);
+
+    assert_ptr_not_equal(ledger.self, row);
+    assert_int_equal(ledger.self->pid, ngx_pid);
+    assert_int_equal(row->pid, getppid());
+}
+
+
 /* who is alone counts the segments first */
 
 static void
@@ -603,6 +625,7 @@ main(void)
         test(test_errors),
         test(test_claimed),
         test(test_alone),
+        test(test_alone_twice),
         test(test_lock),
         test(test_killed),
     };
