@@ -313,10 +313,16 @@ ngx_http_refine_ledger_range(ngx_http_refine_ledger_t *ledger, off_t at,
     range.l_start = at;
     range.l_len = 1;
 
+    /*
+     * The locks are of processes, and so is the search for a deadlock: where a
+     * thread waits for the letters and the main thread of their holder for the
+     * figures, EDEADLK comes although the next moment ends it.
+     */
+
     while (fcntl(ledger->fd, F_SETLKW, &range) == -1
-           && ngx_errno == NGX_EINTR)
+           && (ngx_errno == NGX_EINTR || ngx_errno == EDEADLK))
     {
-        /* void */
+        ngx_sched_yield();
     }
 }
 

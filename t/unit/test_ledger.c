@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -611,6 +612,70 @@ test_killed(void **state)
 }
 
 
+static void *
+test_crossed_letters(void *arg)
+{
+    ngx_http_refine_ledger_lock_letters(&other);
+    ngx_http_refine_ledger_unlock_letters(&other);
+
+    return NULL;
+}
+
+
+/*
+ * A thread waits for the letters, and their holder for the figures: no
+ * deadlock, for who has the figures waits for nothing.
+ */
+
+static void
+test_crossed(void **state)
+{
+    int        pipe_fd[2];
+    char       byte;
+    pid_t      pid;
+    int64_t    sent;
+    pthread_t  thread;
+
+    test_open(&ledger);
+    ngx_http_refine_ledger_lock_letters(&ledger);
+
+    assert_int_equal(pipe(pipe_fd), 0);
+
+    pid = fork();
+
+    if (pid == 0) {
+        test_open(&other);
+        ngx_http_refine_ledger_lock(&other);
+
+        if (pthread_create(&thread, NULL, test_crossed_letters, NULL) != 0) {
+            _exit(1);
+        }
+
+        usleep(100000);
+        (void) write(pipe_fd[1], "1", 1);
+        usleep(100000);
+
+        other.data->sent = 1;
+        ngx_http_refine_ledger_unlock(&other);
+
+        _exit(pthread_join(thread, NULL) == 0 ? 0 : 1);
+    }
+
+    assert_int_equal(read(pipe_fd[0], &byte, 1), 1);
+
+    ngx_http_refine_ledger_lock(&ledger);
+    sent = ledger.data->sent;
+    ngx_http_refine_ledger_unlock(&ledger);
+    ngx_http_refine_ledger_unlock_letters(&ledger);
+
+    test_ended(pid);
+    assert_int_equal(sent, 1);
+
+    close(pipe_fd[0]);
+    close(pipe_fd[1]);
+}
+
+
 #define test(name)  cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 
@@ -628,6 +693,7 @@ main(void)
         test(test_alone_twice),
         test(test_lock),
         test(test_killed),
+        test(test_crossed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
