@@ -31,6 +31,7 @@ static const ngx_http_refine_queue_error_t  ngx_http_refine_queue_errors[] = {
     { "BUSY ", 0 },
     { "CLUSTERDOWN ", 0 },
     { "MASTERDOWN ", 1 },
+    { "MOVED ", 1 },
     { "NOREPLICAS ", 0 },
     { "NOSCRIPT ", 0 },
     { NULL, 0 }

@@ -211,6 +211,7 @@ my %text = (
     LOADING => 'LOADING Redis is loading the dataset in memory',
     NOAUTH => 'NOAUTH Authentication required.',
     MASTERDOWN => 'MASTERDOWN Link with MASTER is down.',
+    MOVED => 'MOVED 3999 127.0.0.1:6381',
 );
 for my $name (sort keys %text) {
     my $before = () = trouble();
@@ -357,10 +358,10 @@ GET /t
 --- check
 peer_set(xreadgroup => [stream(entry(1)), "*-1\r\n"], ack => [{ close => 1 }, { close => 1 },
          wrapped('OOM command not allowed'),
-         wrapped("READONLY You can't write"), ":1\r\n"]);
-wait_for(sub { peer_seen('ack') == 5 }, 'tried until it is done', 30);
+         wrapped("READONLY You can't write"), "-MOVED 3999 127.0.0.1:6381\r\n", ":1\r\n"]);
+wait_for(sub { peer_seen('ack') == 6 }, 'tried until it is done', 30);
 Time::HiRes::sleep(0.3);
-is(scalar(peer_seen('ack')), 5, 'and no more');
+is(scalar(peer_seen('ack')), 6, 'and no more');
 is(scalar(() = mock()), 1, 'sent once');
 
 
