@@ -79,6 +79,8 @@ ngx_http_refine_control_args(ngx_http_refine_control_t *control)
 }
 
 
+/* a value is decoded as forms and curl encode it: "+" is a space */
+
 static ngx_int_t
 ngx_http_refine_control_next(ngx_http_request_t *r, u_char **pos,
     ngx_str_t *name, ngx_str_t *value)
@@ -119,8 +121,15 @@ ngx_http_refine_control_next(ngx_http_request_t *r, u_char **pos,
         return NGX_ERROR;
     }
 
-    src = p < end ? p + 1 : p;
+    src = value->data;
     dst = value->data;
+
+    for (p += (p < end); p < end; p++) {
+        *src++ = (*p == '+') ? ' ' : *p;
+    }
+
+    end = src;
+    src = value->data;
 
     ngx_unescape_uri(&dst, &src, end - src, 0);
 

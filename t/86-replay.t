@@ -113,12 +113,12 @@ redis('XADD', Refine::key('dead'), '*', 'e', '{"type":"click"}');
 redis('XADD', Refine::key('dead'), '*', 'e', "\xff" x 5000, 'reason', '');
 redis('XADD', Refine::key('dead'), '*', 'reason', 'bad item 1', 'e');
 
-my $r = replay('&reason=bad%20item%203');
+my $r = replay('&reason=bad+item%203');     # as curl encodes it, and others
 is($r->{status}, 200);
 is($r->{json}{replayed}, 1000, 'of one reason');
 is($r->{json}{catalogs}{shop}{deadReplayed}, 1000);
 is($r->{json}{catalogs}{shop}{dead}, 9004);
-$r = replay('&reason=bad+item');
+$r = replay('&reason=bad%2Bitem');
 is($r->{json}{replayed}, 0, 'of none');
 $r = replay('&reason=bad%20item&catalog=shop');
 is($r->{json}{replayed}, 4000, 'by how it begins');
