@@ -172,7 +172,7 @@ ngx_http_refine_local_row(ngx_http_refine_queue_t *queue)
 void
 ngx_http_refine_local_metrics(ngx_http_refine_queue_t *queue)
 {
-    int64_t                         claimed, oldest;
+    int64_t                         claimed, oldest, held;
     ngx_uint_t                      i;
     ngx_http_refine_ledger_t       *ledger;
     ngx_http_refine_metrics_t      *m;
@@ -190,12 +190,19 @@ ngx_http_refine_local_metrics(ngx_http_refine_queue_t *queue)
 
     claimed = ngx_http_refine_ledger_claimed(ledger, &oldest);
 
-    m->accepted = data->accepted;
+    /*
+     * Less than none: what a worker had written when it was killed, and not
+     * counted any more, is sent; or what a replay puts back at this moment.
+     */
+
+    held = ngx_max(data->held, 0);
+
+    m->accepted = data->accepted + (held - data->held);
     m->sent = data->sent;
     m->failed = data->failed;
     m->dropped = data->dropped;
-    m->retrying = ngx_min(ngx_max(data->held, 0), claimed);
-    m->queued = data->held - m->retrying;
+    m->retrying = ngx_min(held, claimed);
+    m->queued = held - m->retrying;
     m->dead = data->dead + data->dead_before;
     m->dead_trimmed = data->dead_trimmed;
     m->dead_replayed = data->dead_replayed;

@@ -411,3 +411,24 @@ collect(click(4));
 wait_for(sub { lawful(shop())->{sent} == 4 }, 'and what came later');
 is(shop()->{failed}, 0);
 rmdir "$dir/dead.ndjson";
+
+
+
+=== TEST 15: what a worker that was killed could not count is delivered
+--- no_queue
+--- catalog
+    flush_interval 100ms;
+    spool $TEST_NGINX_SCRATCH/spool 16m;
+--- config
+--- check
+is(control('pause')->{status}, 200);
+collect(map { click($_) } 1 .. 50);
+my ($file) = segments();
+(my $other = $file) =~ s/\d+-\d+-\d+(?=\.spool)/00000000000001-00000000-1/ or die;
+is(system('cp', $file, $other), 0, 'a segment that is in no figure');
+is(control('resume')->{status}, 200);
+my $least = 0;
+wait_for(sub { my $s = lawful(shop());
+               $least = $s->{queued} if $s->{queued} < $least;
+               $s->{sent} == 100 && $s->{accepted} == 100 }, 'delivered and counted', 20);
+is($least, 0, 'never less than none is queued');
