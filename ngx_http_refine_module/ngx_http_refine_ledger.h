@@ -62,6 +62,10 @@ typedef struct {
 
     /* by type; in a file of an earlier version zeros follow the first */
     ngx_http_refine_surfaces_t   surfaces[NGX_HTTP_REFINE_EVENT_TYPES];
+
+    /* bytes of the files of letters when they were counted last */
+    int64_t                      dead_size;
+    int64_t                      dead_before_size;
 } ngx_http_refine_ledger_data_t;
 
 

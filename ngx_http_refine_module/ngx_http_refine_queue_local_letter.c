@@ -17,6 +17,8 @@ static void ngx_http_refine_local_letter_text(ngx_http_refine_buf_t *b,
     ngx_http_refine_item_t *item, ngx_uint_t status, ngx_str_t *reason);
 static ngx_int_t ngx_http_refine_local_letters_append(
     ngx_http_refine_queue_t *queue, int fd);
+static void ngx_http_refine_local_letters_count(const char *path, int64_t *n,
+    int64_t *size);
 static void ngx_http_refine_local_letters_rotate(
     ngx_http_refine_queue_t *queue, char *path, char *before);
 static void ngx_http_refine_local_letters_again(
@@ -224,6 +226,7 @@ ngx_http_refine_local_letters_append(ngx_http_refine_queue_t *queue, int fd)
     }
 
     local->ledger.data->dead += n;
+    local->ledger.data->dead_size = lseek(fd, 0, SEEK_END);
 
     return NGX_OK;
 
@@ -234,6 +237,55 @@ failed:
     }
 
     return NGX_ERROR;
+}
+
+
+/*
+ * A worker that was killed may have written what it could not count, and
+ * somebody may have deleted or changed them: by its size a file is as it was.
+ */
+
+static void
+ngx_http_refine_local_letters_count(const char *path, int64_t *n,
+    int64_t *size)
+{
+    int          fd;
+    char         buf[16384], end;
+    ssize_t      len, i;
+    int64_t      lines;
+    struct stat  st;
+
+    fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd == -1) {
+        if (ngx_errno == NGX_ENOENT) {
+            *n = 0;
+            *size = 0;
+        }
+
+        return;
+    }
+
+    if (fstat(fd, &st) == 0 && st.st_size != *size) {
+        lines = 0;
+        end = LF;
+
+        while ((len = read(fd, buf, sizeof(buf))) > 0) {
+
+            for (i = 0; i < len; i++) {
+                lines += (buf[i] == LF);
+            }
+
+            end = buf[len - 1];
+        }
+
+        if (len == 0) {
+            *n = lines + (end != LF);
+            *size = st.st_size;
+        }
+    }
+
+    (void) close(fd);
 }
 
 
@@ -249,15 +301,9 @@ ngx_http_refine_local_letters_rotate(ngx_http_refine_queue_t *queue,
     data = queue->local->ledger.data;
     half = queue->conf->dead_letters / 2;
 
-    /* somebody may have deleted them */
-
-    if (access(path, F_OK) == -1) {
-        data->dead = 0;
-    }
-
-    if (access(before, F_OK) == -1) {
-        data->dead_before = 0;
-    }
+    ngx_http_refine_local_letters_count(path, &data->dead, &data->dead_size);
+    ngx_http_refine_local_letters_count(before, &data->dead_before,
+                                        &data->dead_before_size);
 
     if (data->dead == 0 || data->dead < half) {
         return;
@@ -269,7 +315,9 @@ ngx_http_refine_local_letters_rotate(ngx_http_refine_queue_t *queue,
 
     data->dead_trimmed += data->dead_before;
     data->dead_before = data->dead;
+    data->dead_before_size = data->dead_size;
     data->dead = 0;
+    data->dead_size = 0;
 
     if (half == 0 && unlink(before) == 0) {
         data->dead_trimmed += data->dead_before;

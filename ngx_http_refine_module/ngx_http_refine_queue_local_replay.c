@@ -16,6 +16,7 @@ typedef struct {
     ngx_http_refine_queue_t         *queue;
     FILE                            *rest;      /* what stays a letter */
     int64_t                          nrest;
+    int64_t                          size;      /* of the rest, in bytes */
     char                            *line;
     size_t                           room;
 } ngx_http_refine_replaying_t;
@@ -117,7 +118,9 @@ ngx_http_refine_local_replay(ngx_http_refine_queue_t *queue)
         (void) unlink(path[0]);
 
         local->ledger.data->dead_before = 0;
+        local->ledger.data->dead_before_size = 0;
         local->ledger.data->dead = r.nrest;
+        local->ledger.data->dead_size = r.size;
 
     } else {
         rc = NGX_ERROR;
@@ -160,6 +163,7 @@ ngx_http_refine_replay_files(ngx_http_refine_replaying_t *r, const char *older,
         && fflush(r->rest) == 0
         && fdatasync(fd) == 0)
     {
+        r->size = lseek(fd, 0, SEEK_END);
         rc = NGX_OK;
     }
 

@@ -432,3 +432,26 @@ wait_for(sub { my $s = lawful(shop());
                $least = $s->{queued} if $s->{queued} < $least;
                $s->{sent} == 100 && $s->{accepted} == 100 }, 'delivered and counted', 20);
 is($least, 0, 'never less than none is queued');
+
+
+
+=== TEST 16: dead letters that a worker that was killed could not count
+--- no_queue
+--- catalog
+    flush_interval 100ms;
+    spool $TEST_NGINX_SCRATCH/spool 16m;
+--- config
+--- check
+collect(click(1));
+wait_for(sub { delivered() == 1 }, 'a 2xx before');
+mock_set(status => 400, match => '"eventId":"e');
+collect(click(2));
+wait_for(sub { shop()->{dead} == 1 }, 'a letter');
+my ($file) = glob scratch() . '/spool/*:' . catalog() . '/dead.ndjson';
+open my $out, '>>', $file or die;
+print $out '{"at":1,"status":400,"attempts":1,"reason":"x","event":' . encode_json(click($_)) . "}\n" for 3, 4;
+close $out;
+collect(click(5));
+wait_for(sub { shop()->{failed} == 2 }, 'another one');
+is(shop()->{dead}, 4, 'they are counted with it');
+is(scalar letters(), 4);
