@@ -157,11 +157,11 @@ ngx_http_refine_queue_disk_damage(ngx_http_refine_queue_t *queue,
                       torn, damaged);
     }
 
-    if (state->later && !disk->later) {
-        disk->later = 1;
+    if (state->other && !disk->other) {
+        disk->other = 1;
         ngx_log_error(NGX_LOG_ERR, queue->log, 0,
                       "refine: catalog \"%V\": the spool \"%V\" has segments "
-                      "of a later version of this module, they are left alone",
+                      "of another version of this module, they are left alone",
                       &queue->conf->name, &queue->conf->spool.path);
     }
 }

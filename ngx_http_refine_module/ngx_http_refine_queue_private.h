@@ -184,7 +184,7 @@ typedef struct {
     unsigned                          failed:1;   /* see retry_at; logged */
     unsigned                          full:1;     /* the same, by the limit */
     unsigned                          filling:1;  /* logged: 80 % */
-    unsigned                          later:1;    /* logged */
+    unsigned                          other:1;    /* logged */
 } ngx_http_refine_queue_spool_t;
 
 

@@ -70,7 +70,7 @@ typedef struct {
     ngx_uint_t                       torn;     /* tails cut off, ever */
     ngx_uint_t                       damaged;  /* places passed over, ever */
     unsigned                         dirty:1;  /* written, not yet synced */
-    unsigned                         later:1;  /* segments of a later version */
+    unsigned                         other:1;  /* segments of another version */
     ngx_http_refine_spool_totals_t   totals;   /* as of the last count */
 } ngx_http_refine_spool_state_t;
 

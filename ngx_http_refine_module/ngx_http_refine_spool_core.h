@@ -3,7 +3,7 @@
  * Level 2: what the files of the spool share; included by spool*.c only.
  *
  * A segment is a header, then records.  Numbers are little-endian, a CRC is
- * CRC32C.
+ * zlib's.
  *
  *      0  "RefineSp"
  *      8  version, 4 bytes
@@ -32,8 +32,10 @@
 #include "ngx_http_refine_spool.h"
 
 
-/* 1 had arguments behind items_served only */
-#define NGX_HTTP_REFINE_SPOOL_VERSION   2
+/* versions 1 and 2 had other CRCs and are left alone */
+#define NGX_HTTP_REFINE_SPOOL_VERSION   3
+#define NGX_HTTP_REFINE_SPOOL_CRC_1     0x31aa3358
+#define NGX_HTTP_REFINE_SPOOL_CRC_2     0x5388ba61
 #define NGX_HTTP_REFINE_SPOOL_HEADER    160
 #define NGX_HTTP_REFINE_SPOOL_WRITTEN   16
 #define NGX_HTTP_REFINE_SPOOL_CURSOR    64
@@ -184,8 +186,8 @@ ngx_int_t ngx_http_refine_spool_each(ngx_http_refine_spool_t *spool,
     ngx_http_refine_spool_each_pt handler, void *data);
 
 /*
- * Opens one, with its size and its header's marks.  NGX_OK, NGX_DECLINED: of a
- * later version, NGX_DONE: it is gone, or no segment; NGX_ERROR: see state.
+ * Opens one, with its size and its header's marks.  NGX_OK, NGX_DECLINED: of
+ * another version, NGX_DONE: it is gone, or no segment; NGX_ERROR: see state.
  */
 ngx_int_t ngx_http_refine_spool_look(ngx_http_refine_spool_t *spool,
     const char *name, ngx_uint_t lock,

@@ -146,7 +146,7 @@ ngx_http_refine_spool_adopt_one(ngx_http_refine_spool_t *spool,
     rc = ngx_http_refine_spool_look(spool, name, 1, &spool->in);
 
     if (rc == NGX_DECLINED) {
-        spool->state.later = 1;
+        spool->state.other = 1;
     }
 
     return (rc == NGX_OK) ? NGX_BUSY : NGX_OK;

@@ -1,6 +1,7 @@
 
 #include "ngx_http_refine_spool_core.h"
 #include "ngx_http_refine_surface.h"
+#include <zlib.h>
 
 
 static uint32_t ngx_http_refine_spool_crc(const u_char *p, size_t len);
@@ -16,29 +17,10 @@ static const u_char  ngx_http_refine_spool_magic[] = "RefineSp";
 static const u_char  ngx_http_refine_spool_marker[] = { 0xff, 'R', 0xf5, '\n' };
 
 
-/* CRC32C (Castagnoli), by half bytes */
-
 static uint32_t
 ngx_http_refine_spool_crc(const u_char *p, size_t len)
 {
-    uint32_t  crc;
-
-    static const uint32_t  table[16] = {
-        0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1,
-        0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-        0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
-        0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75
-    };
-
-    crc = 0xffffffff;
-
-    while (len--) {
-        crc ^= *p++;
-        crc = table[crc & 0xf] ^ (crc >> 4);
-        crc = table[crc & 0xf] ^ (crc >> 4);
-    }
-
-    return crc ^ 0xffffffff;
+    return (uint32_t) crc32(0, p, (uInt) len);
 }
 
 
@@ -84,7 +66,7 @@ ngx_http_refine_spool_header_read(u_char *p, size_t len,
     ngx_http_refine_spool_segment_t *segment)
 {
     u_char                        *mark;
-    uint64_t                       version;
+    uint64_t                       version, crc;
     ngx_uint_t                     i;
     ngx_http_refine_spool_mark_t   cursor;
 
@@ -112,17 +94,23 @@ ngx_http_refine_spool_header_read(u_char *p, size_t len,
         }
     }
 
-    if (ngx_memcmp(p, ngx_http_refine_spool_magic, 8) != 0
-        || ngx_http_refine_spool_get(p + 12, 4)
-           != ngx_http_refine_spool_crc(p, 12))
-    {
+    if (ngx_memcmp(p, ngx_http_refine_spool_magic, 8) != 0) {
         return NGX_ERROR;
     }
 
     version = ngx_http_refine_spool_get(p + 8, 4);
+    crc = ngx_http_refine_spool_get(p + 12, 4);
 
-    return (version >= 1 && version <= NGX_HTTP_REFINE_SPOOL_VERSION)
-           ? NGX_OK : NGX_DECLINED;
+    if (crc == ngx_http_refine_spool_crc(p, 12)) {
+        return (version == NGX_HTTP_REFINE_SPOOL_VERSION) ? NGX_OK
+                                                          : NGX_DECLINED;
+    }
+
+    /* those were CRC32C, here of nothing but the version */
+
+    return ((version == 1 && crc == NGX_HTTP_REFINE_SPOOL_CRC_1)
+            || (version == 2 && crc == NGX_HTTP_REFINE_SPOOL_CRC_2))
+           ? NGX_DECLINED : NGX_ERROR;
 }
 
 

@@ -108,12 +108,12 @@ fuzz_drain(fuzz_log_t *log, ngx_uint_t events)
 
     state = ngx_http_refine_spool_state(spool);
 
-    fuzz_print(log, "\ntorn %d, damaged %d, later %d", (int) state->torn,
-               (int) state->damaged, (int) state->later);
+    fuzz_print(log, "\ntorn %d, damaged %d, other %d", (int) state->torn,
+               (int) state->damaged, (int) state->other);
 
-    /* what was read is gone, what is of a later version stays */
+    /* what was read is gone, what is of another version stays */
 
-    fuzz_assert((access(fuzz_name, F_OK) == 0) == state->later);
+    fuzz_assert((access(fuzz_name, F_OK) == 0) == state->other);
 
     ngx_http_refine_spool_destroy(spool);
 }

@@ -238,7 +238,7 @@ test_damaged(void **state)
         (void) ngx_http_refine_spool_count(spool);
         got = test_drain(spool, 100, 1 << 20, found, 8);
 
-        /* one that claims to be of a later version has a bad CRC as well */
+        /* one that claims to be of another version has a bad CRC as well */
 
         assert_int_equal(got, hit == 6 ? 6 : 5);
 

@@ -11,7 +11,7 @@
 static void
 test_foreign(void **state)
 {
-    ngx_uint_t                i, later, found[8];
+    ngx_uint_t                i, other, found[8];
     ngx_http_refine_spool_t  *spool;
 
     test_save("readme", (u_char *) "hello", 5);
@@ -22,12 +22,15 @@ test_foreign(void **state)
                              test_path("00000000000003-1-0.spool")), 0);
     assert_int_equal(mkfifo(test_path("00000000000004-1-0.spool"), 0600), 0);
 
-    /* of a later version, rightly: left alone */
+    /* of other versions, rightly: left alone */
 
     memset(copy, 0, 400);
-    memcpy(copy, "RefineSp\003\0\0\0", 12);
-    memcpy(copy + 12, "\xd9\x10\xcd\x8e", 4);
+    memcpy(copy, "RefineSp\004\0\0\0\x44\xa7\x6a\x46", 16);
     test_save("00000000000005-1-0.spool", copy, 400);
+    memcpy(copy, "RefineSp\001\0\0\0\x58\x33\xaa\x31", 16);
+    test_save("00000000000006-1-0.spool", copy, 400);
+    memcpy(copy, "RefineSp\002\0\0\0\x61\xba\x88\x53", 16);
+    test_save("00000000000007-1-0.spool", copy, 400);
 
     spool = test_create();
     assert_int_equal(test_write(spool, 1, 1), NGX_OK);
@@ -37,14 +40,14 @@ test_foreign(void **state)
     i = test_drain(spool, 100, 1 << 20, found, 8);
     assert_int_equal(i, 1);
     assert_int_equal(found[0], 1);
-    later = ngx_http_refine_spool_state(spool)->later;
+    other = ngx_http_refine_spool_state(spool)->other;
 
     ngx_http_refine_spool_destroy(spool);
 
-    assert_true(later);
+    assert_true(other);
 
-    /* readme, 1.spool~, the link, the pipe, the later one */
-    assert_int_equal(test_files(0), 5);
+    /* readme, 1.spool~, the link, the pipe, the others */
+    assert_int_equal(test_files(0), 7);
 }
 
 
