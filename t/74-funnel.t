@@ -229,7 +229,7 @@ reload();
 redis_start();
 counted({ 'a|b' => [0, 1, 1, 0, 1], 'c|d' => [1, 0, 0, 1, 1] },
         'as the new Redis knows it');
-is(shop()->{accepted}, 5);
+wait_for(sub { shop()->{accepted} == 5 }, 'all of it');
 
 
 
