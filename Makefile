@@ -257,7 +257,7 @@ soak:
 	@t/lib/deps.sh browser
 	@$(MAKE) -s build
 	t/bench/soak
-	for run in $$(seq $(SOAK_BROWSER)); do $(browsers); done
+	for run in $$(seq $(SOAK_BROWSER)); do BROWSER_COST=10 $(browsers); done
 	BROWSER_CLOSED=1000 NGX=$(NGX) OBJS=$(OBJS) \
 	    t/browser/browser.py 'closed at once'
 
