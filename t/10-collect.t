@@ -200,7 +200,7 @@ is(post('/c', $events)->{status}, 204, 'a hundred');
 is(CORE::join(' ', map { $_->{itemId} } events()), join(' ', map { "i$_" } 1 .. 100),
    'all, in order');
 is(stats()->{accepted}, 100);
-is(stats()->{'rejected:too_many'}, 1);
+counts('rejected:too_many', 1);
 
 
 
@@ -251,7 +251,7 @@ is(post('/c', '{"type":"click","serveId":"s1","itemId":"a","position":0}',
 is(post('/c', '{"type":"click","serveId":"s1","itemId":"a","position":0}',
         'Content-Encoding' => '')->{status}, 204, 'empty');
 is(scalar events(), 2);
-is(stats()->{'rejected:encoding'}, 1);
+counts('rejected:encoding', 1);
 
 
 

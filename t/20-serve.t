@@ -241,7 +241,7 @@ $e = serve(get('/s/long'));
 is_deeply($e->{itemIds}, [@long[0 .. 255]], 'over 64 KB');
 is_deeply($e->{metadata}, { truncated => JSON::PP::true() });
 wait_for(sub { counted('serves:logged') == 4 }, 'logged');
-is(counted('serves:cut'), 2, 'counted once a serve');
+counts('serves:cut', 2, 'counted once a serve');
 
 
 
@@ -271,7 +271,7 @@ for my $q ('%ff', 'a%c3', '%c0%80', '%ed%a0%80', '%f5%80%80%80', 'a%00b') {
     $bad++;
 }
 wait_for(sub { counted('serves:not_utf8') >= $bad }, 'counted');
-is(counted('serves:not_utf8'), $bad);
+counts('serves:not_utf8', $bad);
 is(serve(get('/s/q?q=100%25+%zz+%4'))->{query}, '100% %zz %4', 'a lone %');
 is(serve(get('/s/q?q=a%0d%0ab'))->{query}, "a\r\nb", 'control characters');
 is(serve(get('/s/q?q='))->{query}, undef, 'empty');

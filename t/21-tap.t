@@ -328,7 +328,7 @@ ok($length > 99 * 1024 * 1024, 'all of it came');
 like($end, qr/"last"\}\]\}\z/, 'to its end');
 grown($before, 2048);
 skipped('too_large', 1);
-is(counted('serves:logged'), 1, 'the first one was small enough');
+counts('serves:logged', 1, 'the first one was small enough');
 
 
 
@@ -370,4 +370,4 @@ reply_raw('open', "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n"
 get('/s/open');
 skipped('not_json', 1);
 is(scalar events(), 0);
-is(counted('serves:logged'), 0);
+counts('serves:logged', 0);

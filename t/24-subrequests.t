@@ -158,7 +158,7 @@ my $r = get('/denied/x');
 is($r->{status}, 403);
 no_serve($r, 'status');
 is(scalar events(), 2);
-is(counted('serves:logged'), 2);
+counts('serves:logged', 2);
 
 
 

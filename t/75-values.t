@@ -56,8 +56,8 @@ is(serve(get('/s/x?s=12'))->{sortBy}, '12');
 # what is no text at all
 
 is(serve(get('/s/x?s=%ff'))->{sortBy}, undef);
-wait_for(sub { counted('serves:not_utf8') == 1 }, 'counted');
-is(counted('serves:left_out'), 0);
+counts('serves:not_utf8', 1);
+counts('serves:left_out', 0);
 is(scalar(() = events()), 13);
 
 
@@ -122,7 +122,7 @@ wait_for(sub { counted('serves:left_out') == 8 }, 'counted');
 # a text is cut, between two characters
 
 is(serve(get('/s/x?s=' . 'y' x 1023 . '%C3%A9'))->{sortBy}, 'y' x 1023);
-is(counted('serves:left_out'), 8);
+counts('serves:left_out', 8);
 
 
 

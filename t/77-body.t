@@ -18,13 +18,7 @@ sub searched {
 }
 
 
-sub unread {
-    my ($n) = @_;
-
-    wait_for(sub { counted('serves:body_unread') >= $n }, "unread: $n");
-    is(counted('serves:body_unread'), $n, "unread: $n");
-    return;
-}
+sub unread { counts('serves:body_unread', $_[0]) }
 
 run_tests();
 
@@ -82,7 +76,7 @@ for my $place ('memory', 'file', 'small') {
     }
 }
 
-is(counted('serves:body_unread'), 0);
+unread(0);
 
 
 
@@ -128,7 +122,7 @@ my $e = serve(get('/s/x'));
 is($e->{query}, undef);
 is($e->{surface}, 'search_results');
 is(searched('/s/x', '')->{query}, undef);
-is(counted('serves:body_unread'), 0);
+unread(0);
 
 
 
@@ -166,7 +160,7 @@ is(searched('/s/x', '{"q":"a"}', 'Content-Encoding' => 'gzip')->{query}, undef);
 unread(++$n);
 is(searched('/s/x', '{"q":"a"}', 'Content-Encoding' => 'identity')->{query}, 'a');
 is(searched('/s/x', '{"q":"a"}', 'Content-Type' => 'text/plain')->{query}, 'a');
-is(counted('serves:body_unread'), $n);
+unread($n);
 
 
 
@@ -236,7 +230,7 @@ my ($head, $got) = split /\r\n\r\n/, asked('x'), 2;
 is($got, $body, 'the upstream got it');
 is(searched('/s/x', '{"q":"a"}')->{query}, 'a', 'it had all of it');
 is(serve(get('/s/x'))->{query}, undef);
-is(counted('serves:body_unread'), 1, 'a GET has no body to read');
+counts('serves:body_unread', 1, 'a GET has no body to read');
 
 
 
@@ -281,4 +275,4 @@ my $r = post('/static/x', '{"q":"a"}');
 my $e = serve($r);
 is_deeply($e->{itemIds}, ['s']);
 is($e->{query}, undef, 'nobody has read the body');
-is(counted('serves:body_unread'), 0);
+unread(0);

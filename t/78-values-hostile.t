@@ -61,8 +61,8 @@ is($e->{metadata}{anchorId}, 'x' x 256);
 is($e->{metadata}{m}, 'x' x 1024);
 is($e->{metadata}{offset}, undef);
 is(length $e->{metadata}{all}, 1024, 'all of it, cut');
-is(counted('serves:left_out'), 0);
-is(counted('serves:not_utf8'), 0);
+counts('serves:left_out', 0);
+counts('serves:not_utf8', 0);
 
 # JSON is not cut, but left out; what is no text is counted
 
@@ -80,7 +80,7 @@ my $socket = IO::Socket::UNIX->new("$Test::Nginx::Util::HtmlDir/default.sock");
 my $r = request('GET', "/s/x?q=$x", undef, Socket => $socket);
 is($r->{status}, 414);
 is($r->{headers}{'x-refine-serve-id'}, undef);
-is(counted('serves:logged'), $logged);
+counts('serves:logged', $logged);
 is_deeply([grep { /^skipped/ } keys %{ stats() }], []);
 
 
@@ -205,7 +205,7 @@ wait_for(sub { counted('serves:not_utf8') == 2 }, 'counted');
 is($send->('{"q":"' . 'x' x 200_000 . '","s":"y"}')->{sortBy}, 'y', 'the rest is there');
 is($send->('{"x":[' . '1,' x 100_000 . '1],"q":"end"}')->{query}, 'end');
 is($send->('{"x":' . '[' x 63 . ']' x 63 . ',"q":"deep"}')->{query}, 'deep');
-is(counted('serves:body_unread'), 0);
+counts('serves:body_unread', 0);
 
 # of 1 MB; compressed, as no browser does it by itself
 

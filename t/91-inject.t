@@ -248,7 +248,7 @@ wait_for(sub { counted('pages:condition') == 2 && counted('pages:encoding') == 1
 my $r = request('HEAD', '/s/p?on=1');
 is($r->{headers}{'content-length'}, undef, 'HEAD says what GET would');
 is($r->{headers}{etag}, 'W/"x"');
-is(counted('pages:injected'), 0);
+counts('pages:injected', 0);
 is(scalar events(), 0, 'no serve');
 page('bad', 'no gzip at all', 'Content-Encoding' => 'gzip');
 $r = get('/s/bad?on=1');
@@ -455,4 +455,4 @@ is($r->{status}, 304);
 is($r->{body}, '');
 wait_for(sub { counted('pages:injected') >= 4 }, 'counted');
 is(scalar events(), 4);
-is(counted('pages:injected'), 4, 'and nothing of what was not modified');
+counts('pages:injected', 4, 'and nothing of what was not modified');

@@ -138,7 +138,7 @@ for my $how (['/off/p', 1], ['/s/p', 0]) {
     is(grep({ $_ == 28 } @{ $page->{names} }), $how->[1],
        "$how->[0]: content-length");
 }
-is(counted('pages:injected'), 11, 'HEAD is no page');
+counts('pages:injected', 11, 'HEAD is no page');
 
 
 

@@ -26,7 +26,7 @@ use Test::Nginx::Socket;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(
-    events dead stats redis mock mock_set mock_path catalog
+    events dead stats counts redis mock mock_set mock_path catalog
     get post request wait_for log_lines nginx_pid worker_pids http_port
     redis_start redis_stop redis_kill redis_pause redis_resume redis_path
     start_process stop_process scratch
@@ -229,6 +229,26 @@ sub dead {
 sub stats {
     my $rows = redis('HGETALL', key('stats')) // [];
     return { @$rows };
+}
+
+
+# A worker writes its counters at most once a second, so this waits for them, and
+# for those that are to stay 0 as long as they take.
+
+sub counts {
+    my ($field, $n, $what) = @_;
+
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $count = sub { stats()->{$field} // 0 };
+
+    if ($n == 0) {
+        sleep 1.2 * $patience;
+
+    } else {
+        until_true(sub { $count->() >= $n }, 10);
+    }
+
+    return is($count->(), $n, $what // "$field: $n");
 }
 
 

@@ -88,9 +88,8 @@ sub counted { stats()->{$_[0]} // 0 }
 sub skipped {
     my ($reason, $n) = @_;
 
-    wait_for(sub { counted("skipped:$reason") >= $n }, "skipped: $reason");
-    is(counted("skipped:$reason"), $n, "skipped: $reason $n");
-    return;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    return counts("skipped:$reason", $n);
 }
 
 
