@@ -155,7 +155,7 @@ def prerendered(world, page):
     same([(one["unseen"], one["ready"]) for one in seen], [(True, True)] * 2)
     same(page.eval("Object.keys(localStorage).filter((key) => "
                    "key.startsWith('refine.'))"), [])
-    same(world.nginx.status()["accepted"], 0)
+    same([world.nginx.collected(path) for path in ("/next", "/never")], [0, 0])
     page.find("a").click()
     page.wait("location.pathname === '/next' && !document.prerendering")
     same(page.eval("[unseen, performance.getEntriesByType('navigation')[0]"
@@ -173,23 +173,26 @@ def prerendered(world, page):
          [], "events of when it was not seen")
     page.open(world.origin + "/")               # /never is thrown away
     same(len(world.events()), 6)
+    same([world.nginx.collected(path) > 0 for path in ("/next", "/never")],
+         [True, False])
 
 
 @test("prerendered: what the page before has left in the queue is sent then")
 def prerendered_rest(world, page):
     fresh(world, page)
-    world.pages["/next"] = html("<p>nothing", UNSEEN + TAG), KEPT
-    world.pages["/"] = rules("/next")
+    world.pages["/left"] = html("<p>nothing", UNSEEN + TAG), KEPT
+    world.pages["/"] = rules("/left")
     page.open(world.origin + "/")
     page.js("""
         const id = "%s";
         localStorage["refine.e." + id] = JSON.stringify({type: "click",
             serveId: id, itemId: "left", position: 0, eventId: id,
             timestamp: Date.now()});""" % serve_id())
-    page.wait("localStorage['seen/next']")
-    same(world.nginx.status()["accepted"], 0)
+    page.wait("localStorage['seen/left']")
+    same(world.nginx.collected("/left"), 0)
     page.find("a").click()
-    page.wait("location.pathname === '/next' && !document.prerendering")
+    page.wait("location.pathname === '/left' && !document.prerendering")
     same(page.eval("unseen"), True)
     page.wait("refine.events.getMetrics().sent === 1")
     same([event["itemId"] for event in world.events()], ["left"])
+    same(world.nginx.collected("/left"), 1)

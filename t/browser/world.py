@@ -161,6 +161,11 @@ class Nginx:
         return json.loads(self.request("GET", "/refine/status")[1])[
             "catalogs"]["shop"]
 
+    def collected(self, path):
+        """How many requests of a page have come to the collect endpoint."""
+        with open(os.path.join(self.dir, "collected.log")) as log:
+            return log.read().splitlines().count(self.origin + path)
+
     def flush(self):
         """All that was collected so far has been sent to Refine."""
         status = self.request("POST", "/refine/control?action=flush",
