@@ -245,8 +245,9 @@ smoke:
 bench:
 	@t/lib/deps.sh bench
 	@$(MAKE) -s build
-	@$(MAKE) -s $(OBJS)/bench_lexer
+	@$(MAKE) -s $(OBJS)/bench_lexer $(OBJS)/bench_html
 	$(OBJS)/bench_lexer
+	$(OBJS)/bench_html
 	t/bench/collect
 	t/bench/serve
 	t/bench/inject
@@ -261,10 +262,16 @@ soak:
 	BROWSER_CLOSED=1000 NGX=$(NGX) OBJS=$(OBJS) \
 	    t/browser/browser.py 'closed at once'
 
-lexer := $(patsubst %,$(src)/ngx_http_refine_%.c,skip json path path_match)
+rate = $(alone_cc) -O2 -o $@ $(filter t/bench/%.c,$^) \
+    $(patsubst %,$(src)/ngx_http_refine_%.c,$(1)) t/unit/ngx_stub.c
 
-$(OBJS)/bench_lexer: t/bench/lexer.c $(sources) | $(OBJS)/Makefile
-	$(alone_cc) -O2 -o $@ $< $(lexer) t/unit/ngx_stub.c -lcjson -lm
+$(OBJS)/bench_lexer: t/bench/lexer.c t/bench/rate.c t/bench/rate.h \
+    $(sources) | $(OBJS)/Makefile
+	$(call rate,skip json path path_match) -lcjson -lm
+
+$(OBJS)/bench_html: t/bench/html.c t/bench/rate.c t/bench/rate.h \
+    $(sources) | $(OBJS)/Makefile
+	$(call rate,skip html html_tree html_raw html_decode html_entity)
 
 install: build
 	install -D -m 644 $(module) $(DESTDIR)$(PREFIX)/ngx_http_refine_module.so

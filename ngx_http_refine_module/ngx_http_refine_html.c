@@ -3,27 +3,40 @@
 #include "ngx_http_refine_html_core.h"
 
 
-#define NGX_HTTP_REFINE_HTML_SEED   14695981039346656037ULL    /* FNV-1a */
-#define NGX_HTTP_REFINE_HTML_PRIME  1099511628211ULL
+#define NGX_HTTP_REFINE_HTML_PRIME  11400714819323198485ULL
 
-#define ngx_http_refine_html_lower(c)                                         \
-    (((c) >= 'A' && (c) <= 'Z') ? ((c) | 0x20) : (c))
+/* "name", "data-collect", "data-refine-...", or one that begins alike */
+#define ngx_http_refine_html_looked_at(p, len)                                \
+    ((len) >= 4 && ((len) == 4 ? ((p)[0] | 0x20) == 'n'                       \
+                               : (len) >= 12 && ((p)[0] | 0x20) == 'd'        \
+                                 && (((p)[5] | 0x20) == 'r'                   \
+                                     || ((p)[5] | 0x20) == 'c')))
 
 
 static u_char *ngx_http_refine_html_text(ngx_http_refine_html_t *html,
     u_char *p, u_char *last, ngx_http_refine_html_token_e *token);
+static ngx_inline u_char *ngx_http_refine_html_less(
+    ngx_http_refine_html_t *html, u_char *p, u_char *last,
+    ngx_http_refine_html_token_e *token);
+static void ngx_http_refine_html_in_text(ngx_http_refine_html_t *html,
+    ngx_http_refine_html_token_e *token);
 static void ngx_http_refine_html_open(ngx_http_refine_html_t *html,
     ngx_uint_t end);
 static u_char *ngx_http_refine_html_tag_name(ngx_http_refine_html_t *html,
     u_char *p, u_char *last, ngx_http_refine_html_token_e *token);
+static u_char *ngx_http_refine_html_name_bytes(ngx_http_refine_html_t *html,
+    u_char *p, u_char *last);
+static void ngx_http_refine_html_hash(ngx_http_refine_html_t *html);
 static ngx_http_refine_html_token_e ngx_http_refine_html_named(
     ngx_http_refine_html_t *html);
 static ngx_inline u_char *ngx_http_refine_html_attributes(
     ngx_http_refine_html_t *html, u_char *p, u_char *last,
     ngx_http_refine_html_token_e *token);
+static ngx_inline u_char *ngx_http_refine_html_others(u_char *p, u_char *last);
 static ngx_inline u_char *ngx_http_refine_html_attr(
     ngx_http_refine_html_t *html, u_char *p, u_char *last);
-static void ngx_http_refine_html_attr_name(ngx_http_refine_html_t *html);
+static void ngx_http_refine_html_attr_name(ngx_http_refine_html_t *html,
+    ngx_str_t *name);
 static ngx_inline u_char *ngx_http_refine_html_between(
     ngx_http_refine_html_t *html, u_char *p,
     ngx_http_refine_html_token_e *token);
@@ -147,18 +160,38 @@ ngx_http_refine_html_text(ngx_http_refine_html_t *html, u_char *p,
 
         html->start = ngx_http_refine_html_offset(html, p);
 
-        if (*p == '<') {
-            html->state = NGX_HTTP_REFINE_HTML_LESS;
-            return p + 1;
+        if (*p != '<') {
+            ngx_http_refine_html_in_text(html, token);
+            return p;
         }
 
-        goto text;
+        html->state = NGX_HTTP_REFINE_HTML_LESS;
+        p++;
+    }
+
+    return (p < last) ? ngx_http_refine_html_less(html, p, last, token) : p;
+}
+
+
+/* after "<" or "</" */
+
+static ngx_inline u_char *
+ngx_http_refine_html_less(ngx_http_refine_html_t *html, u_char *p,
+    u_char *last, ngx_http_refine_html_token_e *token)
+{
+    if (html->state == NGX_HTTP_REFINE_HTML_LESS && *p == '/') {
+        html->state = NGX_HTTP_REFINE_HTML_END_LESS;
+
+        if (++p == last) {
+            return p;
+        }
     }
 
     if (ngx_http_refine_html_alpha(*p)) {
         ngx_http_refine_html_open(html, html->state
                                         == NGX_HTTP_REFINE_HTML_END_LESS);
-        return p;
+
+        return ngx_http_refine_html_tag_name(html, p, last, token);
     }
 
     if (html->state == NGX_HTTP_REFINE_HTML_END_LESS) {
@@ -166,23 +199,28 @@ ngx_http_refine_html_text(ngx_http_refine_html_t *html, u_char *p,
         return p;
     }
 
-    if (*p == '/' || *p == '!' || *p == '?') {
-        html->state = (*p == '/') ? NGX_HTTP_REFINE_HTML_END_LESS
-                      : (*p == '!') ? NGX_HTTP_REFINE_HTML_BANG
-                                    : NGX_HTTP_REFINE_HTML_IN_BOGUS;
+    if (*p == '!' || *p == '?') {
+        html->state = (*p == '!') ? NGX_HTTP_REFINE_HTML_BANG
+                                  : NGX_HTTP_REFINE_HTML_IN_BOGUS;
         return p + 1;
     }
 
-text:
+    ngx_http_refine_html_in_text(html, token);
 
+    return p;
+}
+
+
+static void
+ngx_http_refine_html_in_text(ngx_http_refine_html_t *html,
+    ngx_http_refine_html_token_e *token)
+{
     html->state = NGX_HTTP_REFINE_HTML_IN_TEXT;
 
     if (html->head && !html->inert) {
         html->head = 0;
         *token = NGX_HTTP_REFINE_HTML_HEAD_END;
     }
-
-    return p;
 }
 
 
@@ -190,7 +228,6 @@ static void
 ngx_http_refine_html_open(ngx_http_refine_html_t *html, ngx_uint_t end)
 {
     html->state = NGX_HTTP_REFINE_HTML_IN_TAG_NAME;
-    html->hash = NGX_HTTP_REFINE_HTML_SEED;
     html->len = 0;
     html->end = end;
     html->attrs = 0;
@@ -203,48 +240,92 @@ static u_char *
 ngx_http_refine_html_tag_name(ngx_http_refine_html_t *html, u_char *p,
     u_char *last, ngx_http_refine_html_token_e *token)
 {
-    u_char      c;
-    uint64_t    hash;
-    ngx_uint_t  n;
+    ngx_uint_t  n, known;
 
-    n = html->len;
-    hash = html->hash;
+    n = 0;
+    known = (html->len > NGX_HTTP_REFINE_HTML_MAX_TAG);
 
-    for ( /* void */ ; p < last; p++) {
-        c = *p;
-
-        if (ngx_http_refine_html_ends(c)) {
-            html->state = NGX_HTTP_REFINE_HTML_BEFORE_ATTR;
-            break;
-        }
-
-        c = ngx_http_refine_html_lower(c);
-        hash = (hash ^ c) * NGX_HTTP_REFINE_HTML_PRIME;
-
-        if (n < NGX_HTTP_REFINE_HTML_MAX_TAG) {
-            html->tag_name[n] = c;
-
-        } else if (n == NGX_HTTP_REFINE_HTML_MAX_TAG) {
-
-            /* a name that long has no role: the head need not wait for it */
-
-            html->len = n;
-            *token = ngx_http_refine_html_named(html);
-        }
-
-        n++;
+    if (html->len == 0) {
+        n = ngx_http_refine_html_name(&html->tag_name, p, last);
     }
 
-    html->len = n;
-    html->hash = hash;
+    if (n) {
+        html->len = n;
+        p += n;
 
-    if (html->state == NGX_HTTP_REFINE_HTML_BEFORE_ATTR
-        && n <= NGX_HTTP_REFINE_HTML_MAX_TAG)
-    {
+    } else {
+        p = ngx_http_refine_html_name_bytes(html, p, last);
+    }
+
+    if (p < last) {
+        html->state = NGX_HTTP_REFINE_HTML_BEFORE_ATTR;
+
+        if (html->len <= sizeof(html->tag_name.text)) {
+            ngx_http_refine_html_hash(html);
+        }
+    }
+
+    /* a name that long has no role: the head need not wait for its end */
+
+    if (!known && (p < last || html->len > NGX_HTTP_REFINE_HTML_MAX_TAG)) {
         *token = ngx_http_refine_html_named(html);
     }
 
     return p;
+}
+
+
+static u_char *
+ngx_http_refine_html_name_bytes(ngx_http_refine_html_t *html, u_char *p,
+    u_char *last)
+{
+    u_char      c;
+    ngx_uint_t  n;
+
+    n = html->len;
+
+    if (n == 0) {
+        ngx_memzero(&html->tag_name, sizeof(html->tag_name));
+    }
+
+    for ( /* void */ ; p < last; p++, n++) {
+        c = *p;
+
+        if (ngx_http_refine_html_ends(c)) {
+            break;
+        }
+
+        c = ngx_http_refine_html_lower(c);
+
+        if (n < sizeof(html->tag_name.text)) {
+            html->tag_name.text[n] = c;
+            continue;
+        }
+
+        if (n == sizeof(html->tag_name.text)) {
+            ngx_http_refine_html_hash(html);
+        }
+
+        html->hash = (html->hash ^ c) * NGX_HTTP_REFINE_HTML_PRIME;
+    }
+
+    html->len = n;
+
+    return p;
+}
+
+
+/* of the first bytes of a name */
+
+static void
+ngx_http_refine_html_hash(ngx_http_refine_html_t *html)
+{
+    uint64_t  hash;
+
+    hash = html->tag_name.words[0] * NGX_HTTP_REFINE_HTML_PRIME;
+    hash ^= hash >> 32;
+
+    html->hash = (hash ^ html->tag_name.words[1]) * NGX_HTTP_REFINE_HTML_PRIME;
 }
 
 
@@ -253,7 +334,7 @@ ngx_http_refine_html_named(ngx_http_refine_html_t *html)
 {
     ngx_uint_t  flags, ends;
 
-    html->name = ngx_http_refine_html_find(html->tag_name, html->len);
+    html->name = ngx_http_refine_html_find(&html->tag_name, html->len);
     html->tag = html->name ? html->name->tag : NGX_HTTP_REFINE_HTML_OTHER;
 
     if (!html->head || html->inert) {
@@ -285,6 +366,14 @@ ngx_http_refine_html_attributes(ngx_http_refine_html_t *html, u_char *p,
 {
     while (p < last && *token == NGX_HTTP_REFINE_HTML_AGAIN) {
 
+        if (html->state == NGX_HTTP_REFINE_HTML_BEFORE_ATTR) {
+            p = ngx_http_refine_html_others(p, last);
+
+            if (p == last) {
+                break;
+            }
+        }
+
         switch (html->state) {
 
         case NGX_HTTP_REFINE_HTML_IN_ATTR:
@@ -302,6 +391,78 @@ ngx_http_refine_html_attributes(ngx_http_refine_html_t *html, u_char *p,
     }
 
     return p;
+}
+
+
+/*
+ * Passes over attributes that are not looked at and are whole in the chunk:
+ * what the states below would do with them, without the states.  Returns where
+ * something else begins.
+ */
+
+static ngx_inline u_char *
+ngx_http_refine_html_others(u_char *p, u_char *last)
+{
+    u_char  *q, *value;
+
+    for ( ;; ) {
+
+        if (*p == '>') {
+            return p;
+        }
+
+        while (ngx_http_refine_html_blank(*p)) {
+            if (++p == last) {
+                return p;
+            }
+        }
+
+        if (*p == '>' || *p == '/' || *p == '=') {
+            return p;
+        }
+
+        q = ngx_http_refine_html_hop_any(p + 1, last, '=', '>', '/');
+
+        if (last - q < 2 || ngx_http_refine_html_looked_at(p, q - p)) {
+            return p;
+        }
+
+        if (*q != '=') {
+
+            /* there is no value, or it is behind blanks */
+
+            if (*q == ' ' && q[1] > ' ' && q[1] != '=') {
+                q++;
+
+            } else if (*q <= ' ') {
+                return p;
+            }
+
+            p = q;
+            continue;
+        }
+
+        value = q + 1;
+
+        if ((*value == '"') | (*value == '\'')) {
+            q = ngx_http_refine_html_hop(value + 1, last, *value);
+
+            if (last - q < 2) {
+                return p;
+            }
+
+            q++;
+
+        } else {
+            q = ngx_http_refine_html_hop_any(value, last, '>', '>', '>');
+
+            if (q == value || q == last || *q < ' ') {
+                return p;
+            }
+        }
+
+        p = q;
+    }
 }
 
 
@@ -366,7 +527,7 @@ ngx_http_refine_html_between(ngx_http_refine_html_t *html, u_char *p,
     html->attr_len = 0;
 
     if (c == '=') {
-        html->attr_len = NGX_HTTP_REFINE_HTML_MAX_ATTR;
+        html->attr_len = NGX_HTTP_REFINE_HTML_MAX_ATTR + 1;
         return p + 1;
     }
 
@@ -378,36 +539,40 @@ static ngx_inline u_char *
 ngx_http_refine_html_attr(ngx_http_refine_html_t *html, u_char *p,
     u_char *last)
 {
-    u_char      c;
-    ngx_uint_t  n;
+    u_char      *start;
+    ngx_str_t    name;
 
-    n = html->attr_len;
+    start = p;
 
-    /* all that are looked at begin alike */
+    for ( ;; ) {
+        p = ngx_http_refine_html_hop_any(p, last, '=', '>', '/');
 
-    if (n == 0 && (*p | 0x20) != 'd' && (*p | 0x20) != 'n') {
-        n = NGX_HTTP_REFINE_HTML_MAX_ATTR;
-    }
-
-    for ( /* void */ ; p < last; p++) {
-        c = *p;
-
-        if (c == '=' || ngx_http_refine_html_ends(c)) {
+        if (p == last || *p == '=' || ngx_http_refine_html_ends(*p)) {
             break;
         }
 
-        if (n < NGX_HTTP_REFINE_HTML_MAX_ATTR) {
-            html->attr_name[n++] = ngx_http_refine_html_lower(c);
-        }
+        p++;
     }
 
-    html->attr_len = n;
+    name.data = start;
+    name.len = p - start;
+
+    if (html->attr_len + name.len > NGX_HTTP_REFINE_HTML_MAX_ATTR) {
+        html->attr_len = NGX_HTTP_REFINE_HTML_MAX_ATTR + 1;
+
+    } else if (html->attr_len || p == last) {
+        ngx_memcpy(html->attr_name + html->attr_len, start, name.len);
+        html->attr_len += name.len;
+
+        name.data = html->attr_name;
+        name.len = html->attr_len;
+    }
 
     if (p < last) {
         html->state = NGX_HTTP_REFINE_HTML_AFTER_ATTR;
 
-        if (n < NGX_HTTP_REFINE_HTML_MAX_ATTR && !html->end) {
-            ngx_http_refine_html_attr_name(html);
+        if (html->attr_len <= NGX_HTTP_REFINE_HTML_MAX_ATTR && !html->end) {
+            ngx_http_refine_html_attr_name(html, &name);
         }
     }
 
@@ -416,16 +581,16 @@ ngx_http_refine_html_attr(ngx_http_refine_html_t *html, u_char *p,
 
 
 static void
-ngx_http_refine_html_attr_name(ngx_http_refine_html_t *html)
+ngx_http_refine_html_attr_name(ngx_http_refine_html_t *html, ngx_str_t *name)
 {
     ngx_uint_t        i, attr;
-    const ngx_str_t  *name;
+    const ngx_str_t  *known;
 
     for (i = 0; i < NGX_HTTP_REFINE_HTML_ATTR_NAMES; i++) {
-        name = &ngx_http_refine_html_attrs[i].name;
+        known = &ngx_http_refine_html_attrs[i].name;
 
-        if (name->len == html->attr_len
-            && ngx_memcmp(name->data, html->attr_name, name->len) == 0)
+        if (known->len == name->len
+            && ngx_strncasecmp(known->data, name->data, name->len) == 0)
         {
             break;
         }

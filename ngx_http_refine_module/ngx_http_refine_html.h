@@ -78,6 +78,14 @@ typedef struct {
 } ngx_http_refine_html_nested_t;
 
 
+/* a name in lower case, filled up with zeros */
+
+typedef union {
+    u_char                       text[16];
+    uint64_t                     words[2];
+} ngx_http_refine_html_text_t;
+
+
 typedef struct ngx_http_refine_html_name_s  ngx_http_refine_html_name_t;
 
 
@@ -120,7 +128,7 @@ typedef struct {
     const ngx_http_refine_html_name_t  *raw;
     ngx_http_refine_html_nested_t
                                  nested[NGX_HTTP_REFINE_HTML_MAX_NESTED];
-    u_char                       tag_name[NGX_HTTP_REFINE_HTML_MAX_TAG];
+    ngx_http_refine_html_text_t  tag_name;  /* as much of it as has room */
     u_char                       attr_name[NGX_HTTP_REFINE_HTML_MAX_ATTR];
 } ngx_http_refine_html_t;
 

@@ -69,9 +69,10 @@ typedef enum {
 
 
 struct ngx_http_refine_html_name_s {
-    ngx_str_t    name;
-    u_char       tag;
-    u_char       flags;
+    ngx_http_refine_html_text_t  name;
+    u_char                       len;
+    u_char                       tag;
+    u_char                       flags;
 };
 
 
@@ -84,6 +85,9 @@ struct ngx_http_refine_html_name_s {
 /* a blank, "/" or ">": what ends the name of a tag */
 #define ngx_http_refine_html_ends(c)                                          \
     ((c) == '>' || (c) == '/' || ngx_http_refine_html_blank(c))
+
+#define ngx_http_refine_html_lower(c)                                         \
+    (((c) >= 'A' && (c) <= 'Z') ? ((c) | 0x20) : (c))
 
 #define ngx_http_refine_html_flags(html)                                      \
     ((html)->name ? (html)->name->flags : 0)
@@ -100,8 +104,8 @@ extern const char *const
 
 
 /* NULL: it has no role */
-const ngx_http_refine_html_name_t *ngx_http_refine_html_find(u_char *name,
-    size_t len);
+const ngx_http_refine_html_name_t *ngx_http_refine_html_find(
+    ngx_http_refine_html_text_t *name, size_t len);
 
 /* what a complete tag changes in the content that follows */
 void ngx_http_refine_html_tree(ngx_http_refine_html_t *html);
@@ -148,6 +152,91 @@ ngx_http_refine_html_hop(u_char *p, u_char *last, u_char c)
     found = memchr(p, c, last - p);
 
     return found ? found : last;
+#endif
+}
+
+
+/* the first a, b, c, blank or control character from p on, or last */
+
+static ngx_inline u_char *
+ngx_http_refine_html_hop_any(u_char *p, u_char *last, u_char a, u_char b,
+    u_char c)
+{
+#if defined(__SSE2__)
+    int      found;
+    __m128i  bytes, any;
+
+    while (last - p >= 16) {
+        bytes = _mm_loadu_si128((const __m128i *) p);
+        any = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(' ')), bytes);
+        any = _mm_or_si128(any, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(a)));
+        any = _mm_or_si128(any, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b)));
+        any = _mm_or_si128(any, _mm_cmpeq_epi8(bytes, _mm_set1_epi8(c)));
+        found = _mm_movemask_epi8(any);
+
+        if (found) {
+            return p + __builtin_ctz(found);
+        }
+
+        p += 16;
+    }
+#endif
+
+    while (p < last && *p > ' ' && *p != a && *p != b && *p != c) {
+        p++;
+    }
+
+    return p;
+}
+
+
+/*
+ * The name of a tag that begins at p and ends in the next 16 bytes of the
+ * chunk: its length, and *name is set; 0: read it byte by byte.
+ */
+
+static ngx_inline ngx_uint_t
+ngx_http_refine_html_name(ngx_http_refine_html_text_t *name, u_char *p,
+    u_char *last)
+{
+#if defined(__SSE2__)
+    int      found, n;
+    __m128i  bytes, any, upper;
+
+    if (last - p < 16) {
+        return 0;
+    }
+
+    bytes = _mm_loadu_si128((const __m128i *) p);
+    any = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(' ')), bytes);
+    any = _mm_or_si128(any, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('/')));
+    any = _mm_or_si128(any, _mm_cmpeq_epi8(bytes, _mm_set1_epi8('>')));
+    found = _mm_movemask_epi8(any);
+
+    if (found == 0) {
+        return 0;
+    }
+
+    n = __builtin_ctz(found);
+
+    if (!ngx_http_refine_html_ends(p[n])) {
+        return 0;
+    }
+
+    upper = _mm_sub_epi8(bytes, _mm_set1_epi8('A'));
+    upper = _mm_cmpeq_epi8(_mm_min_epu8(upper, _mm_set1_epi8(25)), upper);
+    bytes = _mm_or_si128(bytes, _mm_and_si128(upper, _mm_set1_epi8(0x20)));
+
+    any = _mm_cmpgt_epi8(_mm_set1_epi8(n),
+                         _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
+                                       12, 13, 14, 15));
+
+    _mm_storeu_si128((__m128i *) name->text, _mm_and_si128(bytes, any));
+
+    return n;
+
+#else
+    return 0;
 #endif
 }
 

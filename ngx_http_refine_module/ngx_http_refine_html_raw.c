@@ -72,14 +72,10 @@ static u_char *
 ngx_http_refine_html_raw_end(ngx_http_refine_html_t *html, u_char *p,
     u_char *last)
 {
-    const ngx_str_t  *name;
-
-    name = &html->raw->name;
-
-    while (p < last && html->len < name->len) {
+    while (p < last && html->len < html->raw->len) {
 
         if (!ngx_http_refine_html_alpha(*p)
-            || (*p | 0x20) != name->data[html->len])
+            || (*p | 0x20) != html->raw->name.text[html->len])
         {
             html->state = html->content;
             return p;

@@ -15,9 +15,10 @@
 #define PAGE      NGX_HTTP_REFINE_HTML_PAGE
 #define ENDS      NGX_HTTP_REFINE_HTML_ENDS
 
-#define name(s, flags)  { ngx_string(s), NGX_HTTP_REFINE_HTML_OTHER, flags }
+#define name(s, flags)                                                        \
+    { { s }, sizeof(s) - 1, NGX_HTTP_REFINE_HTML_OTHER, flags }
 #define role(s, tag, flags)                                                   \
-    { ngx_string(s), NGX_HTTP_REFINE_HTML_##tag, flags }
+    { { s }, sizeof(s) - 1, NGX_HTTP_REFINE_HTML_##tag, flags }
 
 
 static void ngx_http_refine_html_start(ngx_http_refine_html_t *html);
@@ -85,7 +86,7 @@ static const u_char  ngx_http_refine_html_lengths[] = {
 
 
 const ngx_http_refine_html_name_t *
-ngx_http_refine_html_find(u_char *name, size_t len)
+ngx_http_refine_html_find(ngx_http_refine_html_text_t *name, size_t len)
 {
     ngx_uint_t                          i;
     const ngx_http_refine_html_name_t  *row;
@@ -100,8 +101,8 @@ ngx_http_refine_html_find(u_char *name, size_t len)
     {
         row = &ngx_http_refine_html_names[i];
 
-        if (row->name.data[0] == name[0]
-            && ngx_memcmp(row->name.data, name, len) == 0)
+        if (row->name.words[0] == name->words[0]
+            && row->name.words[1] == name->words[1])
         {
             return row;
         }

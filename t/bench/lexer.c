@@ -1,62 +1,25 @@
 
 /*
- * How fast the lexer and the selectors read, against cJSON_Parse of the same
- * data, in alternation: GB/s and the ratio, medians of the rounds.
- *
- *     lexer [rounds] [milliseconds of a measurement]
+ * The lexer, and the selectors on it, against cJSON_Parse of the same text.
  */
 
 
 #include <ngx_config.h>
 #include <ngx_core.h>
 #include <cjson/cJSON.h>
-#include <time.h>
 #include "ngx_http_refine_path.h"
-
-
-#define BENCH_CHUNK       4096
-#define BENCH_MAX_ROUNDS  99
-
-
-typedef size_t (*bench_pt)(char *text, size_t len);
-
-
-typedef struct {
-    const char  *name;
-    char        *text;
-    size_t       len;
-    size_t       found;
-} bench_data_t;
+#include "rate.h"
 
 
 static ngx_http_refine_path_set_t  *bench_set;
 static ngx_pool_t                  *bench_pool;
-static uint64_t                     bench_seed = 88172645463325252ULL;
-static double                       bench_seconds = 0.1;
-
-
-static ngx_uint_t
-bench_random(ngx_uint_t n)
-{
-    bench_seed ^= bench_seed << 13;
-    bench_seed ^= bench_seed >> 7;
-    bench_seed ^= bench_seed << 17;
-
-    return bench_seed % n;
-}
 
 
 static char *
 bench_word(char *p, ngx_uint_t min, ngx_uint_t max)
 {
-    ngx_uint_t  n;
-
     *p++ = '"';
-
-    for (n = min + bench_random(max - min + 1); n; n--) {
-        *p++ = 'a' + bench_random(26);
-    }
-
+    p = rate_letters(p, min, max);
     *p++ = '"';
 
     return p;
@@ -78,8 +41,8 @@ bench_long(char *p, size_t size)
         p += sprintf(p, "%s{\"productId\":\"sku-%lu\",\"description\":\"",
                      i ? "," : "", (unsigned long) i);
 
-        for (n = 1000 + bench_random(1000); n; n--) {
-            *p++ = (n % 7) ? 'a' + bench_random(26) : ' ';
+        for (n = 1000 + rate_random(1000); n; n--) {
+            *p++ = (n % 7) ? 'a' + rate_random(26) : ' ';
         }
 
         p += sprintf(p, "\"}");
@@ -120,7 +83,7 @@ bench_value(char *p, ngx_uint_t depth)
 {
     ngx_uint_t  i, n;
 
-    switch (bench_random(depth < 5 ? 9 : 7)) {
+    switch (rate_random(depth < 5 ? 9 : 7)) {
 
     case 0:
     case 1:
@@ -128,16 +91,16 @@ bench_value(char *p, ngx_uint_t depth)
 
     case 2:
     case 3:
-        return p + sprintf(p, "%lu", (unsigned long) bench_random(100000));
+        return p + sprintf(p, "%lu", (unsigned long) rate_random(100000));
 
     case 4:
-        p += sprintf(p, "-%lu", (unsigned long) bench_random(1000));
-        p += sprintf(p, ".%02lu", (unsigned long) bench_random(100));
+        p += sprintf(p, "-%lu", (unsigned long) rate_random(1000));
+        p += sprintf(p, ".%02lu", (unsigned long) rate_random(100));
 
-        return p + sprintf(p, "e%lu", (unsigned long) bench_random(9));
+        return p + sprintf(p, "e%lu", (unsigned long) rate_random(9));
 
     case 5:
-        return p + sprintf(p, "%s", bench_random(2) ? "true" : "false");
+        return p + sprintf(p, "%s", rate_random(2) ? "true" : "false");
 
     case 6:
         return p + sprintf(p, "null");
@@ -145,7 +108,7 @@ bench_value(char *p, ngx_uint_t depth)
     case 7:
         *p++ = '[';
 
-        for (n = bench_random(6), i = 0; i < n; i++) {
+        for (n = rate_random(6), i = 0; i < n; i++) {
             if (i) {
                 *p++ = ',';
             }
@@ -160,7 +123,7 @@ bench_value(char *p, ngx_uint_t depth)
     default:
         *p++ = '{';
 
-        for (n = bench_random(6), i = 0; i < n; i++) {
+        for (n = rate_random(6), i = 0; i < n; i++) {
             if (i) {
                 *p++ = ',';
             }
@@ -225,7 +188,7 @@ bench_check(char *text, size_t len)
     ngx_http_refine_json_init(&json, 64, NGX_HTTP_REFINE_JSON_QUIET);
 
     for ( /* void */ ; len; len -= n, text += n) {
-        n = ngx_min(len, BENCH_CHUNK);
+        n = ngx_min(len, RATE_CHUNK);
         ngx_http_refine_json_input(&json, (u_char *) text, n);
         (void) ngx_http_refine_json_next(&json);
     }
@@ -257,91 +220,11 @@ bench_match(char *text, size_t len)
                               bench_handler, &found);
 
     for ( /* void */ ; len; len -= n, text += n) {
-        n = ngx_min(len, BENCH_CHUNK);
+        n = ngx_min(len, RATE_CHUNK);
         (void) ngx_http_refine_path_feed(&m, (u_char *) text, n);
     }
 
     return ngx_http_refine_path_end(&m) == NGX_OK ? found : 0;
-}
-
-
-static double
-bench_now(void)
-{
-    struct timespec  ts;
-
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
-
-    return ts.tv_sec + ts.tv_nsec / 1e9;
-}
-
-
-/* GB/s over bench_seconds of CPU time */
-
-static double
-bench_run(bench_pt run, bench_data_t *data)
-{
-    double  start, now, bytes;
-
-    bytes = 0;
-    start = bench_now();
-
-    do {
-        data->found = run(data->text, data->len);
-
-        if (data->found == 0) {
-            fprintf(stderr, "%s: refused\n", data->name);
-            exit(1);
-        }
-
-        bytes += data->len;
-        now = bench_now();
-
-    } while (now - start < bench_seconds);
-
-    return bytes / (now - start) / 1e9;
-}
-
-
-static int
-bench_compare(const void *one, const void *two)
-{
-    double  a = *(double *) one, b = *(double *) two;
-
-    return (a > b) - (a < b);
-}
-
-
-static double
-bench_median(double *values, ngx_uint_t n)
-{
-    qsort(values, n, sizeof(double), bench_compare);
-
-    return values[n / 2];
-}
-
-
-static void
-bench_print(bench_data_t *data, ngx_uint_t rounds)
-{
-    double      speed[3][BENCH_MAX_ROUNDS], ratio[3][BENCH_MAX_ROUNDS];
-    ngx_uint_t  i, k;
-
-    static const bench_pt  runs[] = { bench_cjson, bench_check, bench_match };
-
-    for (i = 0; i < rounds; i++) {
-        for (k = 0; k < 3; k++) {
-            speed[k][i] = bench_run(runs[k], data);
-            ratio[k][i] = speed[k][i] / speed[0][i];
-        }
-    }
-
-    printf("%-22s %7lu KB  %6.2f   %6.2f %6.1fx   %6.2f %6.1fx  (%lu found)\n",
-           data->name, (unsigned long) data->len / 1000,
-           bench_median(speed[0], rounds),
-           bench_median(speed[1], rounds), bench_median(ratio[1], rounds),
-           bench_median(speed[2], rounds), bench_median(ratio[2], rounds),
-           (unsigned long) data->found);
 }
 
 
@@ -377,47 +260,25 @@ bench_compile(void)
 int
 main(int argc, char **argv)
 {
-    char        *p;
-    ngx_uint_t   i, rounds;
+    ngx_uint_t  i;
 
-    bench_data_t  data[] = { { "long strings", NULL, 200000, 0 },
-                             { "dense, small", NULL, 20000, 0 },
-                             { "dense, random", NULL, 950000, 0 } };
-
-    char *(*make[])(char *p, size_t size) = { bench_long, bench_small,
-                                              bench_dense };
-
-    rounds = (argc > 1) ? strtoul(argv[1], NULL, 10) : 9;
-    rounds = ngx_max(1, ngx_min(rounds, BENCH_MAX_ROUNDS));
-
-    if (argc > 2) {
-        bench_seconds = strtod(argv[2], NULL) / 1000;
-    }
+    static const char        *names[] = { "cJSON", "lexer", "selectors" };
+    static const rate_pt      runs[] = { bench_cjson, bench_check,
+                                         bench_match };
+    static const rate_text_t  texts[] = {
+        { "long strings", 200000, bench_long },
+        { "dense, small", 20000, bench_small },
+        { "dense, random", 950000, bench_dense }
+    };
 
     if (bench_compile() != NGX_OK) {
         return 1;
     }
 
-    printf("GB/s by CPU time, chunks of %d bytes, %lu rounds\n"
-           "%-22s %10s  %6s   %14s   %14s\n", BENCH_CHUNK,
-           (unsigned long) rounds, "", "", "cJSON", "lexer", "selectors");
+    rate_init(argc, argv, names, 3);
 
     for (i = 0; i < 3; i++) {
-
-        /* twice the size: a random value may run past its end */
-
-        p = malloc(data[i].len * 2 + 1000000);
-        if (p == NULL) {
-            return 1;
-        }
-
-        data[i].text = p;
-        p = make[i](p, data[i].len);
-        *p = '\0';
-        data[i].len = p - data[i].text;
-
-        bench_print(&data[i], rounds);
-        free(data[i].text);
+        rate_print(&texts[i], runs, 3, 0);
     }
 
     ngx_destroy_pool(bench_pool);

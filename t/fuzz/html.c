@@ -20,6 +20,7 @@
 static fuzz_log_t  fuzz_out;            /* the document, rewritten */
 static ngx_uint_t  fuzz_rewritten;      /* it was before */
 static ngx_uint_t  fuzz_script;         /* 1: it is to come, 2: it is open */
+static size_t      fuzz_at;             /* where it was put */
 
 
 static void
@@ -30,7 +31,7 @@ fuzz_tag(ngx_http_refine_html_t *html, fuzz_log_t *log)
     attrs = html->attrs & ~(1 << NGX_HTTP_REFINE_HTML_SERVE_ID);
 
     if (fuzz_script && html->tag == NGX_HTTP_REFINE_HTML_SCRIPT
-        && (html->end ? (fuzz_script == 2) : fuzz_has(html, COLLECT)))
+        && (html->end ? (fuzz_script == 2) : (size_t) html->start == fuzz_at))
     {
         fuzz_script = html->end ? 0 : 2;
         return;
@@ -94,6 +95,7 @@ fuzz_run(fuzz_input_t *in, fuzz_log_t *log)
                 fuzz_assert(fuzz_out.len >= at);
 
                 if (!fuzz_rewritten) {
+                    fuzz_at = at;
                     memmove(fuzz_out.text + at + sizeof(FUZZ_SCRIPT) - 1,
                             fuzz_out.text + at, fuzz_out.len - at);
                     memcpy(fuzz_out.text + at, FUZZ_SCRIPT,
@@ -140,6 +142,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static fuzz_log_t   first, again;
 
     fuzz_rewritten = 0;
+    fuzz_at = (size_t) -1;
     fuzz_cuts(data, size, fuzz_run, &first);
 
     text = fuzz_copy(fuzz_out.text, fuzz_out.len);
