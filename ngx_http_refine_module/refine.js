@@ -141,12 +141,13 @@ let last = 0;
 
 // a UUIDv7, later than the one before
 const makeId = () => {
+    const random = crypto.getRandomValues(new Uint8Array(36));
+
     last = Math.max(last + 1, Date.now());
 
     return `0${last.toString(16)}-7xxx-8xxx-xxxxxxxxxxxx`
         .replace(/.{8}/, "$&-")
-        .replace(/x/g, () => (crypto.getRandomValues(new Uint8Array(1))[0] & 15)
-            .toString(16));
+        .replace(/x/g, (x, at) => (random[at] & 15).toString(16));
 };
 
 // --------------------------------------------------------------------- queue
@@ -276,7 +277,7 @@ const answered = async (taken, answer) => {
         console.warn("refine:", code, bad);
         fail(taken);
     } else if (code > 200 && code < 500 && !/408|425|429/.test(code)) {
-        console.warn("refine:", code);
+        console.warn("refine:", code, bad);
         stopped = true;
         return 0;
     } else {
@@ -540,7 +541,7 @@ const ORDERED = "data-refine-purchase";
 // container, or the document: what it has shown
 const groups = new WeakMap();
 const live = [];
-// element: its item
+// element: its place, or of an item without a serve only the id
 const items = new WeakMap();
 // elements half of which is seen: since when
 const seen = new Map();
@@ -567,7 +568,7 @@ const makeGroup = (box, fields, context, edge) => {
 
 const addItems = (group, context) => {
     context.itemIds.forEach((id, position) =>
-        group.places.set(id, { context, position }));
+        group.places.set(id, { id, context, position }));
     return group;
 };
 
@@ -643,23 +644,21 @@ const scan = safe((now) => {
         const box = element.parentElement?.closest(`[${SERVE}]`) || doc;
 
         if (id) {
-            boxes.has(box) || boxes.set(box, []);
-            boxes.get(box).push([id, element]);
+            boxes.has(box) || boxes.set(box, new Map());
+            boxes.get(box).set(element, id);
         }
     }
-    for (const [box, pairs] of boxes) {
-        const ids = [...new Set(pairs.map(([id]) => id))].slice(0, 1000);
+    for (const [box, found] of boxes) {
+        const ids = [...new Set(found.values())].slice(0, 1000);
         const group = groupOf(box, ids, now === true);
 
-        for (const [id, element] of pairs) {
-            const place = group?.places.get(id);
-            const was = items.get(element);
+        for (const [element, id] of found) {
+            const place = group?.places.get(id) || { id };
 
-            if (was?.id === id && was.place === place) {
-                continue;
+            if (items.get(element) !== place) {
+                items.set(element, place);
+                rewatch(element);
             }
-            items.set(element, { id, place });
-            rewatch(element);
         }
     }
     for (const element of doc.querySelectorAll(`[${ORDERED}]`)) {
@@ -682,8 +681,8 @@ const scanSoon = () => {
 
 // begins anew with an element that waits for its view
 const rewatch = (element) => {
-    const { id, place } = items.get(element);
-    const waits = place && !place.context.viewed.has(id);
+    const { id, context } = items.get(element);
+    const waits = context && !context.viewed.has(id);
 
     seen.delete(element);
     watcher.unobserve(element);
@@ -694,12 +693,12 @@ const rewatch = (element) => {
 };
 
 const view = (element) => {
-    const { id, place } = items.get(element);
+    const { id, context, position } = items.get(element);
 
     if (rewatch(element)) {
-        place.context.viewed.add(id);
-        watcher.unobserve(element);
-        place.context.trackView(id, place.position);
+        context.viewed.add(id);
+        rewatch(element);
+        context.trackView(id, position);
     }
 };
 
@@ -753,7 +752,7 @@ const visibility = () => {
 const cart = (button) => {
     const item = items.get(button.closest(`[${ITEM}]`));
     const id = button.getAttribute(CART) || item?.id;
-    const here = item?.id === id && item.place;
+    const here = item?.id === id && item.context && item;
     const boxed = here && button.closest(`[${SERVE}]`);
     const place = boxed ? here : carried(id) || here
         || live.find((group) => group.places.has(id))?.places.get(id);
@@ -778,8 +777,8 @@ const click = (event) => {
     } else if (type !== "submit" && !button) {
         const item = items.get(target.closest(`[${ITEM}]`));
 
-        if (item?.place && !target.closest("[data-refine-ignore]")) {
-            item.place.context.trackClick(item.id, item.place.position);
+        if (item?.context && !target.closest("[data-refine-ignore]")) {
+            item.context.trackClick(item.id, item.position);
         }
     }
 };
