@@ -296,7 +296,9 @@ wait_for(sub {
     && ($json->{catalogs}{shop}{oldestAgeMs} = 0) == 0
     && Prometheus::value($p, 'refine_events_accepted_total',
                          catalog => 'shop') == 5
-}, 'both at one moment');
+    && $json->{catalogs}{shop}{rejected}{queue_full}
+    && $json->{catalogs}{off_}{dropped}{disabled}
+}, 'both at one moment, when all is counted');
 agree($json->{catalogs}{shop}, $p, 'shop');
 agree($json->{catalogs}{off_}, $p, 'off_');
 conserved($p, 'an outage');
