@@ -11,6 +11,11 @@
 #include "rate.h"
 
 
+#define HEAD  "<!DOCTYPE html><html><head><title>Shop</title></head>"
+#define LIST  HEAD "<body><ul data-refine-serve>"
+#define TAIL  "</body></html>"
+
+
 typedef enum {
     BENCH_TEXT = 0,
     BENCH_OPEN,
@@ -42,113 +47,82 @@ bench_words(char *p, ngx_uint_t n)
 /* 60 products with a description each, as a shop's page has them */
 
 static char *
-bench_long(char *p, size_t size)
+bench_long(char *p, ngx_uint_t i)
 {
-    char        *last;
-    ngx_uint_t   i;
+    p += sprintf(p, "<li data-refine-item=\"sku-%lu\"><a href=\"/p/%lu\">",
+                 (unsigned long) i, (unsigned long) i);
+    p = bench_words(p, 3);
+    p += sprintf(p, "</a><p>");
+    p = bench_words(p, 90 + rate_random(20));
 
-    last = p + size;
-    p += sprintf(p, "<!DOCTYPE html><html><head><title>Shop</title></head>"
-                 "<body><ul data-refine-serve>");
-
-    for (i = 0; p < last; i++) {
-        p += sprintf(p, "<li data-refine-item=\"sku-%lu\"><a href=\"/p/%lu\">",
-                     (unsigned long) i, (unsigned long) i);
-        p = bench_words(p, 3);
-        p += sprintf(p, "</a><p>");
-        p = bench_words(p, 90 + rate_random(20));
-        p += sprintf(p, "</p></li>\n");
-    }
-
-    p += sprintf(p, "</ul></body></html>");
-
-    return p;
+    return p + sprintf(p, "</p></li>\n");
 }
 
 
 /* the same small elements over and over */
 
 static char *
-bench_small(char *p, size_t size)
+bench_small(char *p, ngx_uint_t i)
 {
-    char        *last;
-    ngx_uint_t   i;
+    unsigned long  n;
 
-    last = p + size;
-    p += sprintf(p, "<!DOCTYPE html><html><head><title>Shop</title></head>"
-                 "<body><ul data-refine-serve>");
+    n = i % 1000;
 
-    for (i = 0; p < last; i++) {
-        p += sprintf(p, "<li class=\"item col-3\""
-                     " data-refine-item=\"sku-%03lu\">"
-                     "<a href=\"/p/%03lu\" class=link><img src=\"/i/%03lu.jpg\""
-                     " alt='' width=80 height=80><b>Wool</b></a>"
-                     "<span class=\"price\">12.50</span></li>",
-                     (unsigned long) i % 1000, (unsigned long) i % 1000,
-                     (unsigned long) i % 1000);
-    }
-
-    p += sprintf(p, "</ul></body></html>");
-
-    return p;
+    return p + sprintf(p, "<li class=\"item col-3\""
+                       " data-refine-item=\"sku-%03lu\">"
+                       "<a href=\"/p/%03lu\" class=link>"
+                       "<img src=\"/i/%03lu.jpg\""
+                       " alt='' width=80 height=80><b>Wool</b></a>"
+                       "<span class=\"price\">12.50</span></li>", n, n, n);
 }
 
 
 /* nothing repeats, so that the branch predictor learns nothing by heart */
 
 static char *
-bench_dense(char *p, size_t size)
+bench_dense(char *p, ngx_uint_t i)
 {
-    char        *last;
-    ngx_uint_t   i, n;
+    ngx_uint_t  n;
 
     static const char  *tags[] = { "div", "span", "a", "li", "b", "section",
                                    "em", "button" };
     static const char  *attrs[] = { "class", "id", "href", "data-x", "title",
                                     "data-refine-item", "style", "rel" };
 
-    last = p + size;
-    p += sprintf(p, "<!DOCTYPE html><html><head><title>Shop</title></head>"
-                 "<body data-refine-serve>");
+    p += sprintf(p, "<%s%s", rate_random(3) ? "" : "/",
+                 tags[rate_random(8)]);
 
-    while (p < last) {
-        p += sprintf(p, "<%s%s", rate_random(3) ? "" : "/",
-                     tags[rate_random(8)]);
+    for (n = rate_random(4); n; n--) {
+        p += sprintf(p, " %s", attrs[rate_random(8)]);
 
-        for (n = rate_random(4), i = 0; i < n; i++) {
-            p += sprintf(p, " %s", attrs[rate_random(8)]);
+        switch (rate_random(4)) {
 
-            switch (rate_random(4)) {
+        case 0:
+            break;
 
-            case 0:
-                break;
+        case 1:
+            *p++ = '=';
+            p = rate_letters(p, 1, 8);
+            break;
 
-            case 1:
-                *p++ = '=';
-                p = rate_letters(p, 1, 8);
-                break;
+        case 2:
+            p += sprintf(p, "='");
+            p = rate_letters(p, 0, 20);
+            *p++ = '\'';
+            break;
 
-            case 2:
-                p += sprintf(p, "='");
-                p = rate_letters(p, 0, 20);
-                *p++ = '\'';
-                break;
-
-            default:
-                p += sprintf(p, "=\"");
-                p = rate_letters(p, 0, 20);
-                *p++ = '"';
-            }
-        }
-
-        *p++ = '>';
-
-        if (rate_random(2)) {
-            p = rate_letters(p, 1, 12);
+        default:
+            p += sprintf(p, "=\"");
+            p = rate_letters(p, 0, 20);
+            *p++ = '"';
         }
     }
 
-    p += sprintf(p, "</body></html>");
+    *p++ = '>';
+
+    if (rate_random(2)) {
+        p = rate_letters(p, 1, 12);
+    }
 
     return p;
 }
@@ -275,9 +249,10 @@ main(int argc, char **argv)
     static const char        *names[] = { "bytes", "scanner" };
     static const rate_pt      runs[] = { bench_bytes, bench_html };
     static const rate_text_t  texts[] = {
-        { "long text", 44000, bench_long },
-        { "dense, small", 50000, bench_small },
-        { "dense, random", 518000, bench_dense }
+        { "long text", 44000, LIST, bench_long, "</ul>" TAIL },
+        { "dense, small", 50000, LIST, bench_small, "</ul>" TAIL },
+        { "dense, random", 518000, HEAD "<body data-refine-serve>",
+          bench_dense, TAIL }
     };
 
     rate_init(argc, argv, names, 2);

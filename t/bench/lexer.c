@@ -11,6 +11,10 @@
 #include "rate.h"
 
 
+#define HEAD  "{\"totalResults\":421,\"results\":["
+#define TAIL  "]}"
+
+
 static ngx_http_refine_path_set_t  *bench_set;
 static ngx_pool_t                  *bench_pool;
 
@@ -29,52 +33,30 @@ bench_word(char *p, ngx_uint_t min, ngx_uint_t max)
 /* products with a description each: what a search API answers */
 
 static char *
-bench_long(char *p, size_t size)
+bench_long(char *p, ngx_uint_t i)
 {
-    char        *last;
-    ngx_uint_t   i, n;
+    ngx_uint_t  n;
 
-    last = p + size;
-    p += sprintf(p, "{\"totalResults\":421,\"results\":[");
+    p += sprintf(p, "%s{\"productId\":\"sku-%lu\",\"description\":\"",
+                 i ? "," : "", (unsigned long) i);
 
-    for (i = 0; p < last; i++) {
-        p += sprintf(p, "%s{\"productId\":\"sku-%lu\",\"description\":\"",
-                     i ? "," : "", (unsigned long) i);
-
-        for (n = 1000 + rate_random(1000); n; n--) {
-            *p++ = (n % 7) ? 'a' + rate_random(26) : ' ';
-        }
-
-        p += sprintf(p, "\"}");
+    for (n = 1000 + rate_random(1000); n; n--) {
+        *p++ = (n % 7) ? 'a' + rate_random(26) : ' ';
     }
 
-    p += sprintf(p, "]}");
-
-    return p;
+    return p + sprintf(p, "\"}");
 }
 
 
 /* the same small products over and over, as a short list is */
 
 static char *
-bench_small(char *p, size_t size)
+bench_small(char *p, ngx_uint_t i)
 {
-    char        *last;
-    ngx_uint_t   i;
-
-    last = p + size;
-    p += sprintf(p, "{\"totalResults\":421,\"results\":[");
-
-    for (i = 0; p < last; i++) {
-        p += sprintf(p, "%s{\"productId\":\"sku-%03lu\",\"price\":12.50,"
-                     "\"stock\":17,\"sale\":false,\"tags\":[\"a\",\"bc\"],"
-                     "\"brand\":{\"id\":7,\"name\":\"Acme\"}}",
-                     i ? "," : "", (unsigned long) i % 1000);
-    }
-
-    p += sprintf(p, "]}");
-
-    return p;
+    return p + sprintf(p, "%s{\"productId\":\"sku-%03lu\",\"price\":12.50,"
+                       "\"stock\":17,\"sale\":false,\"tags\":[\"a\",\"bc\"],"
+                       "\"brand\":{\"id\":7,\"name\":\"Acme\"}}",
+                       i ? "," : "", (unsigned long) i % 1000);
 }
 
 
@@ -143,25 +125,15 @@ bench_value(char *p, ngx_uint_t depth)
 /* nothing repeats, so that the branch predictor learns nothing by heart */
 
 static char *
-bench_dense(char *p, size_t size)
+bench_dense(char *p, ngx_uint_t i)
 {
-    char        *last;
-    ngx_uint_t   i;
-
-    last = p + size;
-    p += sprintf(p, "{\"totalResults\":421,\"results\":[");
-
-    for (i = 0; p < last; i++) {
-        p += sprintf(p, "%s{\"a\":", i ? "," : "");
-        p = bench_value(p, 0);
-        p += sprintf(p, ",\"productId\":");
-        p = bench_word(p, 3, 12);
-        p += sprintf(p, ",\"b\":");
-        p = bench_value(p, 0);
-        *p++ = '}';
-    }
-
-    p += sprintf(p, "]}");
+    p += sprintf(p, "%s{\"a\":", i ? "," : "");
+    p = bench_value(p, 0);
+    p += sprintf(p, ",\"productId\":");
+    p = bench_word(p, 3, 12);
+    p += sprintf(p, ",\"b\":");
+    p = bench_value(p, 0);
+    *p++ = '}';
 
     return p;
 }
@@ -266,9 +238,9 @@ main(int argc, char **argv)
     static const rate_pt      runs[] = { bench_cjson, bench_check,
                                          bench_match };
     static const rate_text_t  texts[] = {
-        { "long strings", 200000, bench_long },
-        { "dense, small", 20000, bench_small },
-        { "dense, random", 950000, bench_dense }
+        { "long strings", 200000, HEAD, bench_long, TAIL },
+        { "dense, small", 20000, HEAD, bench_small, TAIL },
+        { "dense, random", 950000, HEAD, bench_dense, TAIL }
     };
 
     if (bench_compile() != NGX_OK) {

@@ -93,6 +93,23 @@ rate_median(double *values)
 }
 
 
+static char *
+rate_make(const rate_text_t *text, char *p)
+{
+    char        *last;
+    ngx_uint_t   i;
+
+    last = p + text->size;
+    p += sprintf(p, "%s", text->head);
+
+    for (i = 0; p < last; i++) {
+        p = text->piece(p, i);
+    }
+
+    return p + sprintf(p, "%s", text->tail);
+}
+
+
 void
 rate_print(const rate_text_t *text, const rate_pt *runs, ngx_uint_t nruns,
     ngx_uint_t same)
@@ -110,8 +127,7 @@ rate_print(const rate_text_t *text, const rate_pt *runs, ngx_uint_t nruns,
         exit(1);
     }
 
-    last = text->make(p, text->size);
-    *last = '\0';
+    last = rate_make(text, p);
 
     for (i = 0; i < rate_rounds; i++) {
         for (k = 0; k < nruns; k++) {

@@ -22,14 +22,18 @@
 /* what it has found in a text that ends with NUL; 0: it was refused */
 typedef size_t (*rate_pt)(char *text, size_t len);
 
-/* writes about size bytes; returns the end */
-typedef char *(*rate_make_pt)(char *p, size_t size);
+/* writes the ith piece; returns the end */
+typedef char *(*rate_piece_pt)(char *p, ngx_uint_t i);
 
+
+/* pieces, until there are about size bytes, between a head and a tail */
 
 typedef struct {
     const char    *name;
     size_t         size;
-    rate_make_pt   make;
+    const char    *head;
+    rate_piece_pt  piece;
+    const char    *tail;
 } rate_text_t;
 
 
