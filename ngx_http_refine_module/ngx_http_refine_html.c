@@ -407,10 +407,6 @@ ngx_http_refine_html_others(u_char *p, u_char *last)
 
     for ( ;; ) {
 
-        if (*p == '>') {
-            return p;
-        }
-
         while (ngx_http_refine_html_blank(*p)) {
             if (++p == last) {
                 return p;
@@ -444,7 +440,7 @@ ngx_http_refine_html_others(u_char *p, u_char *last)
 
         value = q + 1;
 
-        if ((*value == '"') | (*value == '\'')) {
+        if (*value == '"' || *value == '\'') {
             q = ngx_http_refine_html_hop(value + 1, last, *value);
 
             if (last - q < 2) {
