@@ -69,7 +69,8 @@ help:
 	@echo 'make browser     the tests of t/browser, in Chromium'
 	@echo 'make tour        take the pictures of docs/tour.md anew'
 	@echo 'make chaos       break everything around it for CHAOS_SECONDS=60'
-	@echo '                 (CHAOS_SEED= to repeat a run, CHAOS_ASAN=1 under ASan)'
+	@echo '                 (CHAOS_SEED= to repeat a run, CHAOS_ASAN=1 under ASan,'
+	@echo '                 CHAOS_VALGRIND=1 under valgrind)'
 	@echo '                 CHAOS_EVENTS=1000000 CHAOS_RATE=1900: until so many are in'
 	@echo '                 CHAOS_AWAY=1800: Redis and Refine away for half an hour'
 	@echo 'make valgrind    the .t files with nginx under valgrind (an hour)'
@@ -216,6 +217,9 @@ tour:
 
 chaos:
 	@t/lib/deps.sh chaos
+ifeq ($(CHAOS_VALGRIND),1)
+	@t/lib/deps.sh valgrind
+endif
 ifeq ($(CHAOS_ASAN),1)
 	@$(MAKE) -s build_asan
 else

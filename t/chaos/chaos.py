@@ -10,9 +10,11 @@ environment: CHAOS_SECONDS (60), CHAOS_SEED (chosen and printed), CHAOS_RATE
 (events a second, 600), CHAOS_EVENTS (so many have to be acknowledged, and the
 run lasts as long as that should take), CHAOS_AWAY (instead of all faults Redis
 and Refine are away for so many seconds), CHAOS_FAULTS (only those whose name has one of these
-words in it, or none after a "-"), CHAOS_ASAN=1 (the module of "make asan"), CHAOS_KEEP=1 (keeps the
-logs of a good run, too), CHAOS_SPOOL (its limit in MB, 64), CHAOS_MOUNT=0 (the
-disk becomes full by a limit on nginx, not by being small)
+words in it, or none after a "-"), CHAOS_ASAN=1 (the module of "make asan"),
+CHAOS_VALGRIND=1 (nginx under valgrind, and CHAOS_RATE is 60),
+CHAOS_KEEP=1 (keeps the logs of a good run, too), CHAOS_SPOOL (its limit in MB,
+64), CHAOS_MOUNT=0 (the disk becomes full by a limit on nginx, not by being
+small)
 """
 
 import http.client
@@ -36,7 +38,7 @@ import servers  # noqa: E402
 
 DIR = os.path.join(servers.OBJS, "chaos", str(os.getpid()))
 SEED = os.environ.get("CHAOS_SEED") or str(random.randrange(10**9))
-RATE = int(os.environ.get("CHAOS_RATE", "600"))
+RATE = int(os.environ.get("CHAOS_RATE", "60" if servers.VALGRIND else "600"))
 EVENTS = int(os.environ.get("CHAOS_EVENTS", "1"))
 AWAY = int(os.environ.get("CHAOS_AWAY", "0"))
 # some requests are refused, or sent while nginx does not listen
@@ -261,8 +263,18 @@ class World:
         if self.scrapes < SECONDS / 2:
             self.violation("only %d scrapes" % self.scrapes)
         judge.figures["largest worker"] = "%d MB" % (self.memory >> 20)
-        if self.memory >> 20 > oracle.MB_OF_A_WORKER and not servers.ASAN:
+        if self.memory >> 20 > oracle.MB_OF_A_WORKER and servers.PATIENCE == 1:
             self.violation("a worker had %d MB" % (self.memory >> 20))
+
+
+    def reported(self):
+        """After the end of all processes, for leaks are looked for then."""
+        processes = os.listdir(self.nginx.reports)
+        self.oracle.figures["processes under valgrind"] = len(processes)
+        if not processes:
+            self.violation("nothing ran under valgrind")
+        for report in self.nginx.reported():
+            self.violation("valgrind: " + report)
 
 
 def stop(grace):
@@ -310,7 +322,9 @@ def main():
         scraper.join()
         world.judge()
     finally:
-        stop(10)
+        stop(15 * servers.PATIENCE)
+    if servers.VALGRIND:
+        world.reported()
     for name, value in world.oracle.figures.items():
         print("  %-42s %s" % (name, value))
     print("  faults: " + ", ".join(

@@ -11,13 +11,13 @@ import random
 import signal
 import time
 
-from servers import (ASAN, CATALOG, KEY, LOCAL, Clock, Redis, send_signal,
+from servers import (CATALOG, KEY, LOCAL, PATIENCE, Clock, Redis, send_signal,
                      wait_for)
 
 LANES = ("redis", "refine", "nginx", "disk", "clock")
 GAPS = {"disk": (2, 8), "clock": (2, 8)}    # between faults, in seconds
 SHARE_ALONE = 0.4           # of the time, for those of the lane "alone"
-SECONDS_TO_QUIT = 10 + (20 if ASAN else 5)
+SECONDS_TO_QUIT = 15
 
 Fault = collections.namedtuple("Fault", "name lane seconds run repeats spools "
                                "refuses")
@@ -399,7 +399,7 @@ def spool_damaged(world, chance):
     wait_for("resume", world.resume)
     wait_for("the end of the damaged files",
              lambda: not any(map(os.path.exists, files)))
-    time.sleep(2.5)     # until the workers have brought their counts to Redis
+    time.sleep(2.5 * PATIENCE)  # until the workers have brought their counts to Redis
     world.damages.append((places, world.damaged() - before))
     if not any(places):
         world.violation("there was nothing to damage")

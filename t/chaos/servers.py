@@ -19,6 +19,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 NGINX = os.environ.get("NGX") or shutil.which("nginx") or "/usr/sbin/nginx"
 ASAN = os.environ.get("CHAOS_ASAN") == "1"
+VALGRIND = os.environ.get("CHAOS_VALGRIND") == "1"
+PATIENCE = 4 if VALGRIND else 2 if ASAN else 1  # so much slower is nginx
 OBJS = os.path.join(ROOT, os.environ.get("OBJS", "objs"))
 MODULE = os.environ.get("CHAOS_MODULE") or os.path.join(
     OBJS, "asan" if ASAN else "", "ngx_http_refine_module.so")
@@ -52,7 +54,7 @@ def free_port():
 
 
 def wait_for(what, condition, seconds=SECONDS_TO_WAIT):
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while time.monotonic() < end:
         try:
             value = condition()
@@ -429,6 +431,8 @@ class Nginx:
         self.conf = os.path.join(directory, "nginx.conf")
         self.pid_file = os.path.join(directory, "nginx.pid")
         self.stderr = open(os.path.join(directory, "stderr"), "ab")
+        self.reports = os.path.join(directory, "valgrind")
+        os.makedirs(self.reports)
         self.killed = set()
         self.names = {
             "USER": "user root;" if os.geteuid() == 0 else "",
@@ -462,7 +466,12 @@ class Nginx:
                 check=True, capture_output=True, text=True).stdout.strip()
                 for name in ("libasan.so", "libubsan.so"))
             env["ASAN_OPTIONS"] = "detect_leaks=0:detect_odr_violation=0"
-        subprocess.run([NGINX, "-p", self.dir, "-e", self.log, "-c", self.conf],
+        program = NGINX
+        if VALGRIND:
+            env["REFINE_NGINX"] = NGINX
+            env["REFINE_VALGRIND"] = self.reports
+            program = os.path.join(ROOT, "t/lib/valgrind.sh")
+        subprocess.run([program, "-p", self.dir, "-e", self.log, "-c", self.conf],
                        env=env, stderr=self.stderr, check=True,
                        restore_signals=False)   # SIGXFSZ remains ignored
         self.wait()
@@ -478,6 +487,13 @@ class Nginx:
 
     def workers(self):
         return children(self.master())
+
+    def reported(self):
+        """What valgrind has found: a text for each process it was found in."""
+        for path in sorted(glob.glob(os.path.join(self.reports, "*"))):
+            with open(path) as text:
+                if report := text.read():
+                    yield report
 
     def kill(self, pid):
         self.killed.add(pid)

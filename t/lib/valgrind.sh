@@ -58,7 +58,7 @@ case "${1:-}" in
         ;;
 esac
 
-exec valgrind -q --num-callers=40 --fair-sched=try \
+exec valgrind -q --num-callers=40 --fair-sched=try --trace-children=yes \
     --leak-check=full --show-leak-kinds=definite \
     --errors-for-leak-kinds=definite --gen-suppressions=all \
     --suppressions="$root/t/lib/valgrind.supp" \
