@@ -265,6 +265,12 @@ ngx_http_refine_flush_renew(ngx_http_refine_flush_t *flush)
     ngx_queue_t              *q;
     ngx_http_refine_batch_t  *batch;
 
+    /* what could not be renewed is, as soon as Redis is back */
+
+    if (!ngx_http_refine_queue_ready(flush->catalog->store)) {
+        return;
+    }
+
     now = ngx_current_msec;
     period = flush->catalog->queue.claim_timeout / 3;
 

@@ -122,6 +122,7 @@ ngx_uint_t ngx_http_refine_flush_compare(ngx_http_refine_flush_t *flush);
 void ngx_http_refine_flush_return(ngx_http_refine_flush_t *flush,
     ngx_http_refine_batch_t *batch);
 
+/* of all batches, each time a third of claim_timeout has passed */
 void ngx_http_refine_flush_renew(ngx_http_refine_flush_t *flush);
 
 

@@ -413,6 +413,7 @@ ngx_http_refine_queue_changed(void *data, ngx_uint_t up)
     }
 
     if (!up) {
+        queue->down_at = ngx_current_msec;
 
         /* requests that came before the first attempt had failed */
 
@@ -426,6 +427,16 @@ ngx_http_refine_queue_changed(void *data, ngx_uint_t up)
         ngx_http_refine_queue_durable_read(queue, 1);
 
         queue->refused = 0;
+
+        /* long enough for claims that nobody could renew to have timed out */
+
+        if (queue->connected
+            && ngx_current_msec - queue->down_at
+               >= queue->conf->claim_timeout / 3)
+        {
+            queue->back_at = ngx_current_msec;
+            queue->back = 1;
+        }
 
         ngx_http_refine_queue_flush_handler(&queue->flush);
         ngx_http_refine_queue_drain(queue);

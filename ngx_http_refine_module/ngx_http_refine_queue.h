@@ -185,7 +185,8 @@ void ngx_http_refine_queue_claim(ngx_http_refine_queue_t *queue,
 
 /*
  * Claims up to n events that were given back, or claimed by a worker that has
- * not renewed its claim for claim_timeout; also removes idle consumers.
+ * not renewed its claim for claim_timeout; also removes idle consumers.  None,
+ * until the others can have renewed theirs after an absence of Redis.
  */
 void ngx_http_refine_queue_takeover(ngx_http_refine_queue_t *queue,
     ngx_uint_t n, ngx_http_refine_claim_pt handler, void *data);
@@ -236,6 +237,9 @@ void ngx_http_refine_queue_held(ngx_http_refine_queue_t *queue);
  */
 ngx_uint_t ngx_http_refine_queue_alone(ngx_http_refine_queue_t *queue);
 void ngx_http_refine_queue_flush(ngx_http_refine_queue_t *queue);
+
+/* 1: connected to Redis */
+ngx_uint_t ngx_http_refine_queue_ready(ngx_http_refine_queue_t *queue);
 
 /* keeps a claim from being taken over */
 void ngx_http_refine_queue_renew(ngx_http_refine_queue_t *queue,

@@ -12,6 +12,7 @@
 #define NGX_HTTP_REFINE_CLAIM_ROUND       64         /* entries */
 #define NGX_HTTP_REFINE_CLAIM_IDLE        3600000    /* of a consumer, ms */
 #define NGX_HTTP_REFINE_CLAIM_CONSUMERS   600000     /* ms between removals */
+#define NGX_HTTP_REFINE_CLAIM_GRACE       6000       /* ms to renew claims */
 
 
 static ngx_http_refine_call_t *ngx_http_refine_claim_call(
@@ -36,6 +37,7 @@ static redisReply *ngx_http_refine_claim_valid(redisReply *reply);
 static void ngx_http_refine_claim_create(ngx_http_refine_call_t *call);
 static void ngx_http_refine_claim_created(ngx_http_refine_call_t *call,
     redisReply *reply);
+static void ngx_http_refine_takeover_first(ngx_http_refine_call_t *call);
 static void ngx_http_refine_takeover_next(ngx_http_refine_call_t *call);
 static void ngx_http_refine_takeover_handler(ngx_http_refine_call_t *call,
     redisReply *reply);
@@ -482,9 +484,36 @@ ngx_http_refine_queue_takeover(ngx_http_refine_queue_t *queue, ngx_uint_t n,
         return;
     }
 
-    call->claiming.next = ngx_http_refine_takeover_next;
+    call->claiming.next = ngx_http_refine_takeover_first;
 
     ngx_http_refine_claim_ask(call);
+}
+
+
+/*
+ * After an absence of Redis those who live renew their claims, and acknowledge
+ * what was delivered meanwhile, as soon as they are connected again, which may
+ * take the longest pause between two attempts of redis.c: what nobody could
+ * renew looks like a dead worker's until then.
+ */
+
+static void
+ngx_http_refine_takeover_first(ngx_http_refine_call_t *call)
+{
+    ngx_http_refine_queue_t  *queue;
+
+    queue = call->owner;
+
+    if (queue->back
+        && ngx_current_msec - queue->back_at < NGX_HTTP_REFINE_CLAIM_GRACE)
+    {
+        ngx_http_refine_claim_finish(call, 0);
+        return;
+    }
+
+    queue->back = 0;
+
+    ngx_http_refine_takeover_next(call);
 }
 
 

@@ -234,6 +234,8 @@ struct ngx_http_refine_queue_s {
 
     size_t                            longest;    /* event, 0: unknown */
     ngx_msec_t                        consumers_at;
+    ngx_msec_t                        down_at;
+    ngx_msec_t                        back_at;    /* if back */
     u_char                            cursor[NGX_HTTP_REFINE_QUEUE_ID];
 
     ngx_http_refine_metrics_t         metrics;
@@ -253,6 +255,7 @@ struct ngx_http_refine_queue_s {
     unsigned                          exiting:1;  /* exit_at is set */
     unsigned                          closing:1;
     unsigned                          connected:1;  /* it was, once */
+    unsigned                          back:1;     /* after a long absence */
 };
 
 
@@ -293,8 +296,6 @@ ngx_uint_t ngx_http_refine_queue_unavailable(redisReply *reply);
 /* the command that loads a script: three arguments */
 void ngx_http_refine_queue_script(ngx_uint_t script, const char **argv,
     size_t *len);
-
-ngx_uint_t ngx_http_refine_queue_ready(ngx_http_refine_queue_t *queue);
 
 /* a new worker's first attempt to connect is under way */
 ngx_uint_t ngx_http_refine_queue_starting(ngx_http_refine_queue_t *queue);

@@ -505,3 +505,37 @@ reload();
 collect(click(4));
 wait_for(sub { sent() == 4 }, 'delivered');
 conserved();
+
+
+
+=== TEST 20: delivered, and under way, while Redis is away for long
+--- catalog
+    flush_interval 50ms;
+    batch_size 1;
+    queue_timeout 500ms;
+    claim_timeout 3s;
+--- config
+    location = /refine/collect { refine_collect; }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+my @aof = ('--appendonly', 'yes', '--appendfsync', 'always',
+           '--appenddirname', 'away');
+redis_stop();
+redis_start(@aof);
+wait_for(sub { post('/refine/collect', encode_json([click(1)]))->{status}
+               == 204 }, 'stored');
+wait_for(sub { sent() == 1 }, 'up');
+mock_set(delay => 2, times => 4);
+mock_set(delay => 8, times => 4);
+spread(2 .. 9);
+wait_for(sub { received() == 9 }, 'under way');
+redis_kill();
+sleep 3.5;
+redis_start(@aof);
+wait_for(sub { sent() == 9 }, 'sent', 30);
+is(scalar(() = received()), 9, 'each once');
+conserved();
+redis_stop();
