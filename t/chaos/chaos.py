@@ -11,7 +11,7 @@ environment: CHAOS_SECONDS (60), CHAOS_SEED (chosen and printed), CHAOS_RATE
 run lasts as long as that should take), CHAOS_AWAY (instead of all faults Redis
 and Refine are away for so many seconds), CHAOS_FAULTS (only those whose name has one of these
 words in it, or none after a "-"), CHAOS_ASAN=1 (the module of "make asan"),
-CHAOS_VALGRIND=1 (nginx under valgrind, and CHAOS_RATE is 60),
+CHAOS_VALGRIND=1 (nginx under valgrind, and CHAOS_RATE is 200),
 CHAOS_KEEP=1 (keeps the logs of a good run, too), CHAOS_SPOOL (its limit in MB,
 64), CHAOS_MOUNT=0 (the disk becomes full by a limit on nginx, not by being
 small)
@@ -38,7 +38,7 @@ import servers  # noqa: E402
 
 DIR = os.path.join(servers.OBJS, "chaos", str(os.getpid()))
 SEED = os.environ.get("CHAOS_SEED") or str(random.randrange(10**9))
-RATE = int(os.environ.get("CHAOS_RATE", "60" if servers.VALGRIND else "600"))
+RATE = int(os.environ.get("CHAOS_RATE", "200" if servers.VALGRIND else "600"))
 EVENTS = int(os.environ.get("CHAOS_EVENTS", "1"))
 AWAY = int(os.environ.get("CHAOS_AWAY", "0"))
 # some requests are refused, or sent while nginx does not listen
