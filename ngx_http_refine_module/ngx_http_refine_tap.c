@@ -37,6 +37,7 @@ static ngx_http_refine_tap_t *ngx_http_refine_tap_start(ngx_http_request_t *r,
     ngx_http_refine_loc_conf_t *conf, ngx_uint_t gzip);
 static ngx_int_t ngx_http_refine_tap_id(ngx_http_request_t *r,
     ngx_http_refine_tap_t *tap, ngx_http_refine_serve_conf_t *serve);
+static void ngx_http_refine_tap_look(ngx_event_t *ev);
 static ngx_uint_t ngx_http_refine_tap_repeated(ngx_http_request_t *r);
 static ngx_http_refine_tap_t *ngx_http_refine_tap_holds(
     ngx_http_request_t *r);
@@ -206,9 +207,55 @@ ngx_http_refine_tap_id(ngx_http_request_t *r, ngx_http_refine_tap_t *tap,
         return ngx_http_refine_serve_header(r, tap->ctx);
     }
 
-    tap->hold = ngx_http_refine_tap_hold_create(r);
+    tap->hold = ngx_http_refine_tap_hold_create(r, ngx_http_refine_tap_look);
 
     return tap->hold ? NGX_OK : NGX_ERROR;
+}
+
+
+/* what has come of a response that does not get to its end goes out */
+
+static void
+ngx_http_refine_tap_look(ngx_event_t *ev)
+{
+    ngx_buf_t              *b;
+    ngx_chain_t             out;
+    ngx_connection_t       *c;
+    ngx_http_request_t     *r;
+    ngx_http_refine_tap_t  *tap;
+
+    c = ev->data;
+    r = c->data;
+    r = r->main;
+
+    tap = ngx_http_refine_tap_holds(r);
+
+    if (tap == NULL || ngx_http_refine_tap_hold_look(tap->hold) != NGX_OK) {
+        return;
+    }
+
+    ngx_http_set_log_request(c->log, r);
+
+    b = ngx_calloc_buf(r->pool);
+
+    if (b == NULL) {
+        ngx_http_finalize_request(r, NGX_ERROR);
+
+    } else {
+        b->flush = 1;
+
+        out.buf = b;
+        out.next = NULL;
+
+        if (ngx_http_refine_tap_pass(r, tap, &out, 1) == NGX_ERROR) {
+            ngx_http_finalize_request(r, NGX_ERROR);
+
+        } else {
+            r->write_event_handler(r);
+        }
+    }
+
+    ngx_http_run_posted_requests(c);
 }
 
 
@@ -277,6 +324,10 @@ static void
 ngx_http_refine_tap_cleanup(void *data)
 {
     ngx_http_refine_tap_t  *tap = data;
+
+    if (tap->hold) {
+        ngx_http_refine_tap_hold_forget(tap->hold);
+    }
 
     /* the client or the upstream went away before the end of the body */
 

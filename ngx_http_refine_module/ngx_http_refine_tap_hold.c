@@ -4,6 +4,7 @@
 
 #define NGX_HTTP_REFINE_TAP_HOLD_MAX   (64 * 1024)
 #define NGX_HTTP_REFINE_TAP_HOLD_SIZE  2048         /* of the first buffer */
+#define NGX_HTTP_REFINE_TAP_HOLD_LOOK  100          /* every so many ms */
 
 
 static ngx_uint_t ngx_http_refine_tap_hold_header_flush(
@@ -15,7 +16,8 @@ static ngx_int_t ngx_http_refine_tap_hold_grow(
 
 
 ngx_http_refine_tap_hold_t *
-ngx_http_refine_tap_hold_create(ngx_http_request_t *r)
+ngx_http_refine_tap_hold_create(ngx_http_request_t *r,
+    ngx_event_handler_pt look)
 {
     ngx_http_refine_tap_hold_t  *hold;
 
@@ -30,6 +32,13 @@ ngx_http_refine_tap_hold_create(ngx_http_request_t *r)
     hold->err_status = r->err_status;
 
     r->buffered |= NGX_HTTP_REFINE_TAP_HOLD_BUFFERED;
+
+    hold->look.handler = look;
+    hold->look.data = r->connection;
+    hold->look.log = r->connection->log;
+    hold->look.cancelable = 1;
+
+    ngx_add_timer(&hold->look, NGX_HTTP_REFINE_TAP_HOLD_LOOK);
 
     return hold;
 }
@@ -52,6 +61,33 @@ void
 ngx_http_refine_tap_hold_forget(ngx_http_refine_tap_hold_t *hold)
 {
     hold->request->buffered &= ~NGX_HTTP_REFINE_TAP_HOLD_BUFFERED;
+
+    if (hold->look.timer_set) {
+        ngx_del_timer(&hold->look);
+    }
+}
+
+
+ngx_int_t
+ngx_http_refine_tap_hold_look(ngx_http_refine_tap_hold_t *hold)
+{
+    ngx_http_request_t  *r;
+
+    r = hold->request;
+
+    /* set by ngx_http_set_write_handler() */
+
+    if (r->http_state == NGX_HTTP_WRITING_REQUEST_STATE
+        && r->connection->data == r
+        && r->postponed == NULL
+        && r->buffered == NGX_HTTP_REFINE_TAP_HOLD_BUFFERED)
+    {
+        return NGX_OK;
+    }
+
+    ngx_add_timer(&hold->look, NGX_HTTP_REFINE_TAP_HOLD_LOOK);
+
+    return NGX_AGAIN;
 }
 
 
@@ -201,7 +237,7 @@ ngx_chain_t *
 ngx_http_refine_tap_hold_release(ngx_http_refine_tap_hold_t *hold,
     ngx_chain_t *in)
 {
-    hold->request->buffered &= ~NGX_HTTP_REFINE_TAP_HOLD_BUFFERED;
+    ngx_http_refine_tap_hold_forget(hold);
 
     if (hold->out == NULL) {
         return in;

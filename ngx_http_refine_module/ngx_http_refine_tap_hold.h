@@ -28,6 +28,7 @@ typedef struct {
     ngx_buf_t           *buf;               /* the last of them */
     size_t               size;              /* of them all */
     unsigned             flush:1;           /* one of them had it */
+    ngx_event_t          look;              /* its data is the connection */
 
     /* of the response; they are others when it is replaced by another one */
     unsigned             uri_changes:4;
@@ -35,9 +36,20 @@ typedef struct {
 } ngx_http_refine_tap_hold_t;
 
 
-/* in the header filter, which then returns; NULL: no memory, nothing is held */
+/*
+ * In the header filter, which then returns; NULL: no memory, nothing is held.
+ * Until it is released or forgotten, look is called after a while, to call
+ * tap_hold_look().
+ */
 ngx_http_refine_tap_hold_t *ngx_http_refine_tap_hold_create(
-    ngx_http_request_t *r);
+    ngx_http_request_t *r, ngx_event_handler_pt look);
+
+/*
+ * Whether nginx has finalized the request: nothing more comes, and the end of
+ * the response, or the flush of a broken one, was kept by another filter, as by
+ * SSI; NGX_AGAIN: there may be more, look is called again.
+ */
+ngx_int_t ngx_http_refine_tap_hold_look(ngx_http_refine_tap_hold_t *hold);
 
 /*
  * The header filter runs again: whether for the held response (some modules go

@@ -375,13 +375,21 @@ has_made(get("/$_/more?step=9999"), $body, "too late: $_") for 's', 'b';
         proxy_pass http://unix:$TEST_NGINX_UPSTREAM;
         refine_serve search id=json:serveId;
     }
+    location /ssi/ {
+        proxy_pass http://unix:$TEST_NGINX_UPSTREAM;
+        ssi on;
+        ssi_types application/json;
+        refine_serve search id=json:serveId;
+    }
     location = /t { return 204; }
 --- request
 GET /t
 --- error_code: 204
 --- check
 my $body = "{$list,\"serveId\":\"x\",\"more\":\"" . 'y' x 2000 . '"}';
-my $whole = reply('x', $body);
+reply('x', $body);
+my $head = length "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n"
+                  . 'Content-Length: ' . length($body) . "\r\n\r\n";
 my $aborted = 0;
 for my $how ('buffered', 'unbuffered') {
     for my $args ('cut=600', 'cut=1800', 'step=600&delay=3000', 'step=1800&delay=3000') {
@@ -394,6 +402,16 @@ for my $how ('buffered', 'unbuffered') {
             : like($r->{headers}{'x-refine-serve-id'}, $uuid, 'made here');
         $aborted++;
     }
+}
+
+# SSI passes no flush on, so that only the end of the request shows it
+
+for my $cut (200, 600) {
+    my $r = get("/ssi/x?cut=$cut");
+    is($r->{status}, 200, "$cut through SSI");
+    is($r->{body}, substr($body, 0, $cut - $head), 'what has come');
+    like($r->{headers}{'x-refine-serve-id'}, $uuid, 'made here');
+    $aborted++;
 }
 skipped('aborted', $aborted);
 my $socket = IO::Socket::INET->new('127.0.0.1:' . http_port());
