@@ -64,11 +64,6 @@ const shown = (action) => {
 const memory = new Map();
 let disk = null;
 
-const openDisk = safe(() => {
-    disk = null;
-    disk = window[options.persistence];
-});
-
 const put = (key, text) => {
     try {
         disk.setItem(key, text);
@@ -85,14 +80,10 @@ const get = (key) => {
     }
 };
 
-const drop = (key) => {
+const drop = safe((key) => {
     memory.delete(key);
-    try {
-        disk.removeItem(key);
-    } catch {
-        // it is not there
-    }
-};
+    disk?.removeItem(key);
+});
 
 // in the order of their ids, which is that of time
 const keys = (prefix) => {
@@ -179,7 +170,7 @@ const schedule = (wait) => {
     }
 };
 
-const url = (text) => /^.+:\/\/.{1,2000}$/.exec(text)?.[0];
+const url = (text) => /^[^:]+:\/\/.{1,2000}$/.exec(text)?.[0];
 
 const push = (event, id = makeId()) => shown(() => {
     if (!options.enabled || status() === "denied") {
@@ -324,7 +315,8 @@ const drain = async () => {
     }
 };
 
-// One tab at a time; a flush waits for the others.
+// One tab at a time; a flush waits for the others.  Without a storage that they
+// share there may be no locks either.
 const send = async (flush) => {
     try {
         if (flush && doc.hidden) {
@@ -337,7 +329,7 @@ const send = async (flush) => {
             schedule(retryAt - Date.now());
             return;
         }
-        if (navigator.locks) {
+        if (disk && navigator.locks) {
             await navigator.locks.request("refine", { ifAvailable: !flush },
                 (lock) => lock ? drain() : schedule(1000));
         } else {
@@ -462,7 +454,10 @@ class Refine {
         options.batchSize = Math.max(options.batchSize | 0, 1);
         collect = config?.collect || collect;
         requireConsent = config?.requireConsent ?? requireConsent;
-        openDisk();
+        disk = null;
+        safe(() => {
+            disk = window[options.persistence];
+        })();
 
         this.events = {
             trackSearch: safe((query, products, { serveId, ...others } = {}) => {
@@ -554,7 +549,7 @@ let watcher;
 // A page out of a cache has a serve that was another one's.
 const stale = (id) => /^.{8}-.{4}-7/.test(id)
     && parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
-       < performance.timeOrigin + (get(SKEW) | 0) - 6e4;
+       < performance.timeOrigin - -get(SKEW) - 6e4;
 
 const makeGroup = (box, fields, context, edge) => {
     const group = { box, fields, edge, context, url: location.href,

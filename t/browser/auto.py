@@ -238,6 +238,25 @@ def replayed(world, page):
                       view(ids["a"], "a", 0), view(new, "b", 0)))
 
 
+@test("a clock that is wrong by months: a page of now is of now")
+def replayed_clock(world, page):
+    serve = serve_id()
+    fresh(world, page)
+    made = page.at_start("""
+        const ahead = 60 * 86400 * 1000;
+        Object.defineProperty(performance, "timeOrigin",
+                              {value: performance.timeOrigin + ahead});
+        localStorage["refine.t"] = -ahead;""")
+    try:
+        world.pages["/"] = html(box([item("a")], serve))
+        page.open(world.origin + "/")
+        page.wait(READY)
+    finally:
+        page.cdp("Page.removeScriptToEvaluateOnNewDocument", identifier=made)
+    page.wait("refine.events.getMetrics().queued === 1")
+    same(flushed(world, page), [view(serve, "a", 0)])
+
+
 @test("add to cart belongs to the click that led to the product, for 7 days")
 def carried(world, page):
     serve, other = serve_id(), serve_id()

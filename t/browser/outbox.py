@@ -203,7 +203,9 @@ def tabs(world, page):
 @test("localStorage blocked, full or corrupt: events arrive all the same")
 def storage(world, page):
     blocked = """Object.defineProperty(window, "localStorage", {
-        get() { throw new DOMException("no", "SecurityError"); }});"""
+        get() { throw new DOMException("no", "SecurityError"); }});
+        LockManager.prototype.request = async () => {
+            throw new DOMException("no", "SecurityError"); };"""
     full = """Storage.prototype.setItem = () => {
         throw new DOMException("full", "QuotaExceededError"); };"""
     corrupt = """localStorage["refine.e.x"] = "{";

@@ -100,6 +100,26 @@ def hostile(world, page):
                    ".sort()"), ["Refine", "refine"])
 
 
+@test("a page with an address that is too long, with another one in it")
+def address(world, page):
+    fresh(world, page, html(""), "/")
+    page.wait(READY)
+    for length, left_out in ((1900, False), (3000, True)):
+        at = "/?a=%s&to=https://other.example/" % ("a" * length)
+        page.js("history.pushState(null, '', arguments[0])", at)
+        page.js("""
+            const serve = refine.events.trackItemsServed({surface: "home_page",
+                source: "curated", itemIds: ["a"]});
+            serve.trackClick("a");
+            return refine.events.flush()""")
+        events = world.events()[-2:]
+        same([event["type"] for event in events], ["items_served", "click"])
+        same([event.get("page") for event in events],
+             [None if left_out else world.origin + at] * 2)
+    same(page.eval("refine.events.getMetrics()"),
+         {"queued": 0, "sent": 4, "failed": 0, "retrying": 0})
+
+
 LISTING = """
 import "/refine/refine.js";
 
