@@ -7,7 +7,7 @@
 #define NGX_HTTP_REFINE_TAP_HOLD_LOOK  100          /* every so many ms */
 
 
-static ngx_uint_t ngx_http_refine_tap_hold_header_flush(
+static ngx_uint_t ngx_http_refine_tap_hold_own_flush(
     ngx_http_refine_tap_hold_t *hold);
 static ngx_int_t ngx_http_refine_tap_hold_copy(
     ngx_http_refine_tap_hold_t *hold, u_char *p, size_t len);
@@ -110,7 +110,7 @@ ngx_http_refine_tap_hold_test(ngx_http_refine_tap_hold_t *hold,
         return NGX_DECLINED;
     }
 
-    if (size == 0 && flush && !ngx_http_refine_tap_hold_header_flush(hold)) {
+    if (size == 0 && flush && !ngx_http_refine_tap_hold_own_flush(hold)) {
         return NGX_DECLINED;
     }
 
@@ -119,18 +119,20 @@ ngx_http_refine_tap_hold_test(ngx_http_refine_tap_hold_t *hold,
 
 
 /*
- * Without proxy_buffering nginx flushes when the upstream has sent a header and
- * no body yet, ngx_http_upstream_send_response(), of its own accord.
+ * Without proxy_buffering nginx flushes of its own accord: when the upstream
+ * has sent a header and no body yet, ngx_http_upstream_send_response(), and
+ * with each piece of the body, of which sub_filter or gunzip may leave nothing
+ * but the flush.
  */
 
 static ngx_uint_t
-ngx_http_refine_tap_hold_header_flush(ngx_http_refine_tap_hold_t *hold)
+ngx_http_refine_tap_hold_own_flush(ngx_http_refine_tap_hold_t *hold)
 {
     ngx_http_upstream_t  *u;
 
     u = hold->request->upstream;
 
-    return hold->size == 0 && u != NULL && !u->buffering && u->cleanup != NULL;
+    return u != NULL && !u->buffering && u->cleanup != NULL;
 }
 
 

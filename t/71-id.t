@@ -464,6 +464,19 @@ is(scalar(grep { !/upstream (?:prematurely|timed out)|may lose events/ } log_lin
         add_after_body /part/after.json;
         refine_serve search id=json:serveId;
     }
+    location /sub/ {
+        proxy_pass http://unix:$TEST_NGINX_UPSTREAM;
+        proxy_buffering off;
+        sub_filter_types application/json;
+        sub_filter productId productId;
+        refine_serve search id=json:serveId;
+    }
+    location /gunzip/ {
+        proxy_pass http://unix:$TEST_NGINX_UPSTREAM;
+        proxy_buffering off;
+        gunzip on;
+        refine_serve search id=json:serveId;
+    }
     location = /t { return 204; }
 --- request
 GET /t
@@ -484,6 +497,16 @@ is($r->{headers}{'content-encoding'}, 'gzip', 'packed here');
 is($r->{headers}{'x-refine-serve-id'}, 'z1');
 gunzip(\$r->{body}, \my $plain);
 is($plain, $body);
+
+# of a small piece another filter may leave nothing but its flush
+
+my $short = '{"results":[{"productId":"a"}],"serveId":"z3"}';
+reply('x', $short);
+has_id(get('/sub/x?step=3&delay=3'), 'z3', $short, 'sub_filter, unbuffered');
+$short = '{"x":"' . join('', map { md5_hex($_) } 1 .. 8) . "\",\"serveId\":\"z4\"}";
+gzip(\$short, \my $small);
+reply('x', $small, 'Content-Encoding' => 'gzip');
+has_id(get('/gunzip/x?step=1&delay=1'), 'z4', $short, 'gunzip, unbuffered');
 
 mkdir scratch() . '/id-files';
 my %files = (plain => $body, large => $large, before => "{\"serveId\":\"added\",$list,\"x\":",
