@@ -387,9 +387,11 @@ ngx_http_refine_inject_inflate(ngx_http_request_t *r,
             inject->fed = 0;
         }
 
+        /* servers say gzip of an empty page, too */
+
         if (b->last_buf
-            && (inject->inflate == NULL
-                || ngx_http_refine_inflate_end(inject->inflate) == NGX_AGAIN))
+            && inject->inflate
+            && ngx_http_refine_inflate_end(inject->inflate) == NGX_AGAIN)
         {
             return NGX_DECLINED;
         }

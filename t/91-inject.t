@@ -254,6 +254,11 @@ page('bad', 'no gzip at all', 'Content-Encoding' => 'gzip');
 $r = get('/s/bad?on=1');
 unlike($r->{body} // '', qr/no gzip/);
 wait_for(sub { counted('pages:not_gzip') == 1 }, 'broken gzip is counted');
+page('none', '', 'Content-Encoding' => 'gzip');
+$r = get('/s/none?on=1') || {};
+is($r->{status}, 200, 'no text at all');
+is($r->{body}, '');
+counts('pages:not_gzip', 1);
 
 
 
