@@ -369,7 +369,7 @@ const answers = [];
 
 // the serve of an answer that has all of these items in it
 const answerWith = (ids) => ids.length && answers.find(({ text }) =>
-    text === undefined || ids.every((id) => text.includes(id)))?.id;
+    text === undefined || ids.every((id) => text?.includes(id)))?.id;
 
 const idsOf = (products) => [...products || []].slice(0, 1000).map((one) =>
     String(one?.productId ?? one?.itemId ?? one?.id ?? one));
@@ -802,7 +802,8 @@ const readAnswers = () => {
             const id = response.headers.get(HEADER);
 
             if (id) {
-                noteAnswer(id).text = await response.clone().text();
+                noteAnswer(id).text
+                    = await response.clone().text().catch(() => null);
                 scanSoon();
             }
         }).catch(() => {});
@@ -812,10 +813,8 @@ const readAnswers = () => {
     prototype.open = function (...args) {
         on(this, "load", () => {
             if (this.getAllResponseHeaders().includes(HEADER)) {
-                const { response } = this;
-
                 noteAnswer(this.getResponseHeader(HEADER)).text
-                    = response.at ? response : JSON.stringify(response);
+                    = JSON.stringify(this.response);
             }
         });
         return open.apply(this, args);

@@ -2,7 +2,7 @@
 
 import json
 
-from shop import (READY, box, briefs, flushed, fresh, html, item, ordered,
+from shop import (READY, TAG, box, briefs, flushed, fresh, html, item, ordered,
                   same, serve_id, test)
 
 
@@ -320,6 +320,38 @@ def injected(world, page):
         assert given in (None, serve), serve
         same(got, ordered(served(["a", "b"]), view(serve, "a", 0),
                           view(serve, "b", 1), click(serve, "b", 1)))
+
+
+@test("an answer that is broken off has no items")
+def broken_off(world, page):
+    aborted = """<script>
+        const real = fetch;
+        window.fetch = async (url, ...others) => url !== "/typed"
+            ? real(url, ...others)
+            : new Response(new ReadableStream({
+                pull(body) { body.error(new DOMException("", "AbortError")); }
+            }), {headers: {"X-Refine-Serve-Id": "%s"}});</script>
+        """ % serve_id()
+    auto = TAG.replace("async", "async data-refine-auto=fetch")
+    fresh(world, page, html("", aborted + auto), "/")
+    page.wait(READY)
+    same(page.js("return fetch('/typed').then((answer) => answer.text())"
+                 ".then(() => 'whole', () => 'broken off')"), "broken off")
+    # one that is no JSON has none, too
+    world.pages["/none"] = "none", {"X-Refine-Serve-Id": serve_id()}
+    same(page.js("""
+        const request = new XMLHttpRequest();
+        request.open("GET", "/none");
+        request.responseType = "json";
+        return new Promise((done) => {
+            request.onload = () => done(request.response);
+            request.send();
+        });"""), None)
+    page.js("document.body.innerHTML = arguments[0]", box([item("a")]))
+    page.wait("refine.events.getMetrics().queued === 2")
+    got = flushed(world, page)
+    same(got, ordered(served(["a"]),
+                      view(serves(world.events())["a"], "a", 0)))
 
 
 @test("a script in the head, one in the body, a module: each event once")
