@@ -537,9 +537,14 @@ sub begin {
 }
 
 
+# nginx goes first: it still writes to Redis at its end, and then removes its
+# sockets.  Test::Nginx would end it after this.
+
 END {
     if ($$ == $owner) {
         my $status = $?;
+        my $nginx = nginx_pid();
+        Test::Nginx::Util::kill_process($nginx, 1, 'END') if $nginx;
         stop_process($_) for keys %process;
         remove_tree($dir) if !$status && !$ENV{REFINE_KEEP};
         $? = $status;
