@@ -3,16 +3,6 @@
 #include "ngx_http_refine_html_core.h"
 
 
-#define NGX_HTTP_REFINE_HTML_PRIME  11400714819323198485ULL
-
-/* "name", "data-collect", "data-refine-...", or one that begins alike */
-#define ngx_http_refine_html_looked_at(p, len)                                \
-    ((len) >= 4 && ((len) == 4 ? ((p)[0] | 0x20) == 'n'                       \
-                               : (len) >= 12 && ((p)[0] | 0x20) == 'd'        \
-                                 && (((p)[5] | 0x20) == 'r'                   \
-                                     || ((p)[5] | 0x20) == 'c')))
-
-
 static u_char *ngx_http_refine_html_text(ngx_http_refine_html_t *html,
     u_char *p, u_char *last, ngx_http_refine_html_token_e *token);
 static ngx_inline u_char *ngx_http_refine_html_less(
@@ -26,13 +16,14 @@ static u_char *ngx_http_refine_html_tag_name(ngx_http_refine_html_t *html,
     u_char *p, u_char *last, ngx_http_refine_html_token_e *token);
 static u_char *ngx_http_refine_html_name_bytes(ngx_http_refine_html_t *html,
     u_char *p, u_char *last);
-static void ngx_http_refine_html_hash(ngx_http_refine_html_t *html);
 static ngx_http_refine_html_token_e ngx_http_refine_html_named(
     ngx_http_refine_html_t *html);
 static ngx_inline u_char *ngx_http_refine_html_attributes(
     ngx_http_refine_html_t *html, u_char *p, u_char *last,
     ngx_http_refine_html_token_e *token);
 static ngx_inline u_char *ngx_http_refine_html_others(u_char *p, u_char *last);
+static ngx_inline ngx_uint_t ngx_http_refine_html_looked_at(u_char *p,
+    size_t len);
 static ngx_inline u_char *ngx_http_refine_html_attr(
     ngx_http_refine_html_t *html, u_char *p, u_char *last);
 static void ngx_http_refine_html_attr_name(ngx_http_refine_html_t *html,
@@ -69,6 +60,8 @@ ngx_http_refine_html_init(ngx_http_refine_html_t *html)
 
     html->state = NGX_HTTP_REFINE_HTML_FIRST;
     html->head = 1;
+
+    ngx_http_refine_html_place();
 }
 
 
@@ -261,7 +254,7 @@ ngx_http_refine_html_tag_name(ngx_http_refine_html_t *html, u_char *p,
         html->state = NGX_HTTP_REFINE_HTML_BEFORE_ATTR;
 
         if (html->len <= sizeof(html->tag_name.text)) {
-            ngx_http_refine_html_hash(html);
+            html->hash = ngx_http_refine_html_hash(&html->tag_name);
         }
     }
 
@@ -303,7 +296,7 @@ ngx_http_refine_html_name_bytes(ngx_http_refine_html_t *html, u_char *p,
         }
 
         if (n == sizeof(html->tag_name.text)) {
-            ngx_http_refine_html_hash(html);
+            html->hash = ngx_http_refine_html_hash(&html->tag_name);
         }
 
         html->hash = (html->hash ^ c) * NGX_HTTP_REFINE_HTML_PRIME;
@@ -315,27 +308,14 @@ ngx_http_refine_html_name_bytes(ngx_http_refine_html_t *html, u_char *p,
 }
 
 
-/* of the first bytes of a name */
-
-static void
-ngx_http_refine_html_hash(ngx_http_refine_html_t *html)
-{
-    uint64_t  hash;
-
-    hash = html->tag_name.words[0] * NGX_HTTP_REFINE_HTML_PRIME;
-    hash ^= hash >> 32;
-
-    html->hash = (hash ^ html->tag_name.words[1]) * NGX_HTTP_REFINE_HTML_PRIME;
-}
-
-
 static ngx_http_refine_html_token_e
 ngx_http_refine_html_named(ngx_http_refine_html_t *html)
 {
     ngx_uint_t  flags, ends;
 
-    html->name = ngx_http_refine_html_find(&html->tag_name, html->len);
-    html->tag = html->name ? html->name->tag : NGX_HTTP_REFINE_HTML_OTHER;
+    html->name = ngx_http_refine_html_find(&html->tag_name, html->len,
+                                           html->hash);
+    html->tag = html->name->tag;
 
     if (!html->head || html->inert) {
         return NGX_HTTP_REFINE_HTML_AGAIN;
@@ -459,6 +439,24 @@ ngx_http_refine_html_others(u_char *p, u_char *last)
 
         p = q;
     }
+}
+
+
+/*
+ * "name", "data-collect", "data-refine-...", or one that begins alike.  Without
+ * a branch, for nothing tells what comes next; p[len] can be read.
+ */
+
+static ngx_inline ngx_uint_t
+ngx_http_refine_html_looked_at(u_char *p, size_t len)
+{
+    u_char  c, sixth;
+
+    c = p[0] | 0x20;
+    sixth = p[ngx_min(len, 5)] | 0x20;
+
+    return ((len == 4) & (c == 'n'))
+           | ((len >= 12) & (c == 'd') & ((sixth == 'r') | (sixth == 'c')));
 }
 
 

@@ -124,7 +124,7 @@ typedef struct {
     const char                  *literal;   /* what is left of it */
     off_t                        base;      /* bytes before the chunk */
     uint64_t                     raw_hash;
-    const ngx_http_refine_html_name_t  *name;  /* NULL: not known */
+    const ngx_http_refine_html_name_t  *name;  /* len 0: no role */
     const ngx_http_refine_html_name_t  *raw;
     ngx_http_refine_html_nested_t
                                  nested[NGX_HTTP_REFINE_HTML_MAX_NESTED];

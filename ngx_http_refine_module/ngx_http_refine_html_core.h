@@ -89,8 +89,9 @@ struct ngx_http_refine_html_name_s {
 #define ngx_http_refine_html_lower(c)                                         \
     (((c) >= 'A' && (c) <= 'Z') ? ((c) | 0x20) : (c))
 
-#define ngx_http_refine_html_flags(html)                                      \
-    ((html)->name ? (html)->name->flags : 0)
+#define ngx_http_refine_html_flags(html)  ((html)->name->flags)
+
+#define NGX_HTTP_REFINE_HTML_PRIME  11400714819323198485ULL
 
 
 /*
@@ -103,9 +104,12 @@ extern const char *const
     ngx_http_refine_html_entities[NGX_HTTP_REFINE_HTML_ENTITIES];
 
 
-/* NULL: it has no role */
+/* makes ready what find() needs, the first time */
+void ngx_http_refine_html_place(void);
+
+/* hash: of the name, by hash(); the row of a name without a role has no len */
 const ngx_http_refine_html_name_t *ngx_http_refine_html_find(
-    ngx_http_refine_html_text_t *name, size_t len);
+    ngx_http_refine_html_text_t *name, size_t len, uint64_t hash);
 
 /* what a complete tag changes in the content that follows */
 void ngx_http_refine_html_tree(ngx_http_refine_html_t *html);
@@ -118,6 +122,18 @@ u_char *ngx_http_refine_html_raw(ngx_http_refine_html_t *html, u_char *p,
     u_char *last);
 u_char *ngx_http_refine_html_markup(ngx_http_refine_html_t *html, u_char *p,
     u_char *last);
+
+
+static ngx_inline uint64_t
+ngx_http_refine_html_hash(const ngx_http_refine_html_text_t *name)
+{
+    uint64_t  hash;
+
+    hash = name->words[0] * NGX_HTTP_REFINE_HTML_PRIME;
+    hash ^= hash >> 32;
+
+    return (hash ^ name->words[1]) * NGX_HTTP_REFINE_HTML_PRIME;
+}
 
 
 /* the first c from p on, or last */

@@ -27,9 +27,11 @@ static void ngx_http_refine_html_end_tag(ngx_http_refine_html_t *html);
 static void ngx_http_refine_html_breakout(ngx_http_refine_html_t *html);
 
 
-/* by length; within a length the frequent ones come first */
+/* the first one stands for all that have no role */
 
 static const ngx_http_refine_html_name_t  ngx_http_refine_html_names[] = {
+
+    name("", 0),
 
     name("p", BREAKOUT), name("b", BREAKOUT), name("i", BREAKOUT),
     name("s", BREAKOUT), name("u", BREAKOUT),
@@ -78,37 +80,63 @@ static const ngx_http_refine_html_name_t  ngx_http_refine_html_names[] = {
     role("foreignobject", FOREIGNOBJECT, IN_SVG)
 };
 
-/* where the names of a length begin */
+#define NAMES  (sizeof(ngx_http_refine_html_names)                            \
+                / sizeof(ngx_http_refine_html_names[0]))
 
-static const u_char  ngx_http_refine_html_lengths[] = {
-    0, 0, 5, 21, 32, 46, 56, 63, 66, 72, 73, 74, 74, 74, 75, 75
-};
+/* which name has a hash that begins so, or the next free place after it */
+
+static u_char      ngx_http_refine_html_places[256];
+static ngx_uint_t  ngx_http_refine_html_placed;
 
 
-const ngx_http_refine_html_name_t *
-ngx_http_refine_html_find(ngx_http_refine_html_text_t *name, size_t len)
+void
+ngx_http_refine_html_place(void)
 {
+    u_char                              place;
     ngx_uint_t                          i;
     const ngx_http_refine_html_name_t  *row;
 
-    if (len > NGX_HTTP_REFINE_HTML_MAX_TAG - 1) {
-        return NULL;
+    if (ngx_http_refine_html_placed) {
+        return;
     }
 
-    for (i = ngx_http_refine_html_lengths[len];
-         i < ngx_http_refine_html_lengths[len + 1];
-         i++)
-    {
-        row = &ngx_http_refine_html_names[i];
+    ngx_http_refine_html_placed = 1;
 
-        if (row->name.words[0] == name->words[0]
-            && row->name.words[1] == name->words[1])
+    for (i = 1; i < NAMES; i++) {
+        row = &ngx_http_refine_html_names[i];
+        place = ngx_http_refine_html_hash(&row->name) >> 56;
+
+        while (ngx_http_refine_html_places[place]) {
+            place++;
+        }
+
+        ngx_http_refine_html_places[place] = i;
+    }
+}
+
+
+const ngx_http_refine_html_name_t *
+ngx_http_refine_html_find(ngx_http_refine_html_text_t *name, size_t len,
+    uint64_t hash)
+{
+    u_char                              place;
+    const ngx_http_refine_html_name_t  *row;
+
+    place = hash >> 56;
+
+    for ( ;; ) {
+        row = &ngx_http_refine_html_names[ngx_http_refine_html_places[place]];
+
+        if (row->len == 0
+            || (row->name.words[0] == name->words[0]
+                && row->name.words[1] == name->words[1]
+                && row->len == len))
         {
             return row;
         }
-    }
 
-    return NULL;
+        place++;
+    }
 }
 
 
