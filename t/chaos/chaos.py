@@ -266,7 +266,6 @@ class World:
         if self.memory >> 20 > oracle.MB_OF_A_WORKER and servers.PATIENCE == 1:
             self.violation("a worker had %d MB" % (self.memory >> 20))
 
-
     def reported(self):
         """After the end of all processes, for leaks are looked for then."""
         processes = os.listdir(self.nginx.reports)
@@ -322,7 +321,7 @@ def main():
         scraper.join()
         world.judge()
     finally:
-        stop(15 * servers.PATIENCE)
+        stop(10 * servers.PATIENCE)
     if servers.VALGRIND:
         world.reported()
     for name, value in world.oracle.figures.items():

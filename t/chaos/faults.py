@@ -399,7 +399,8 @@ def spool_damaged(world, chance):
     wait_for("resume", world.resume)
     wait_for("the end of the damaged files",
              lambda: not any(map(os.path.exists, files)))
-    time.sleep(2.5 * PATIENCE)  # until the workers have brought their counts to Redis
+    # until the workers have brought their counts to Redis
+    time.sleep(2.5 * PATIENCE)
     world.damages.append((places, world.damaged() - before))
     if not any(places):
         world.violation("there was nothing to damage")

@@ -471,7 +471,8 @@ class Nginx:
             env["REFINE_NGINX"] = NGINX
             env["REFINE_VALGRIND"] = self.reports
             program = os.path.join(ROOT, "t/lib/valgrind.sh")
-        subprocess.run([program, "-p", self.dir, "-e", self.log, "-c", self.conf],
+        subprocess.run([program, "-p", self.dir, "-e", self.log,
+                        "-c", self.conf],
                        env=env, stderr=self.stderr, check=True,
                        restore_signals=False)   # SIGXFSZ remains ignored
         self.wait()
