@@ -159,7 +159,7 @@ $(OBJS)/unit/pure.a: $(pure_o)
 	rm -f $@; ar rc $@ $(pure_o)
 
 $(OBJS)/unit/test_%: t/unit/test_%.c $(wildcard t/unit/*.h) $(OBJS)/unit/pure.a
-	$(unit_cc) -o $@ $< $(OBJS)/unit/pure.a -lcmocka -lcjson -lcrypto -lz -lm
+	$(unit_cc) -o $@ $< $(OBJS)/unit/pure.a -lcmocka -lcjson -lcrypto -ldeflate -lz -lm
 
 # libFuzzer is clang's
 
@@ -184,7 +184,7 @@ $(OBJS)/fuzz/all.a: $(fuzzed_o)
 
 $(OBJS)/fuzz/%: t/fuzz/%.c $(wildcard t/fuzz/*.h) $(OBJS)/fuzz/all.a
 	$(fuzz_cc) -fsanitize=fuzzer -o $@ $< $(OBJS)/fuzz/all.a -lcjson -lhiredis \
-	    -lz -lm
+	    -ldeflate -lz -lm
 
 check:
 	@t/check.pl

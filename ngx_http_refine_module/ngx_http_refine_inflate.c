@@ -1,8 +1,17 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include <libdeflate.h>
 #include <zlib.h>
 #include "ngx_http_refine_inflate.h"
+
+
+/* of a whole body; a process that inflates none has no page of it */
+#define NGX_HTTP_REFINE_INFLATE_WHOLE  (512 * 1024)
+
+/* a header's flags, and the one of its checksum: RFC 1952, 2.3.1 */
+#define NGX_HTTP_REFINE_INFLATE_FLAGS  3
+#define NGX_HTTP_REFINE_INFLATE_FHCRC  0x02
 
 
 typedef enum {
@@ -38,6 +47,10 @@ static void ngx_http_refine_inflate_release(void *opaque, void *address);
 
 /* the first two bytes of a member, RFC 1952, 2.3.1 */
 static u_char  ngx_http_refine_inflate_magic[] = { 0x1f, 0x8b };
+
+static u_char  ngx_http_refine_inflate_plain[NGX_HTTP_REFINE_INFLATE_WHOLE];
+
+static struct libdeflate_decompressor  *ngx_http_refine_inflate_whole_state;
 
 
 ngx_http_refine_inflate_t *
@@ -251,6 +264,41 @@ ngx_http_refine_inflate_end(ngx_http_refine_inflate_t *gz)
     default:
         return NGX_AGAIN;
     }
+}
+
+
+ngx_int_t
+ngx_http_refine_inflate_whole(u_char *p, size_t len, ngx_str_t *plain)
+{
+    size_t                  used;
+    enum libdeflate_result  rc;
+
+    /* libdeflate does not look at the checksum of the header, zlib does */
+
+    if (len <= NGX_HTTP_REFINE_INFLATE_FLAGS
+        || (p[NGX_HTTP_REFINE_INFLATE_FLAGS] & NGX_HTTP_REFINE_INFLATE_FHCRC))
+    {
+        return NGX_DECLINED;
+    }
+
+    if (ngx_http_refine_inflate_whole_state == NULL) {
+        ngx_http_refine_inflate_whole_state = libdeflate_alloc_decompressor();
+
+        if (ngx_http_refine_inflate_whole_state == NULL) {
+            return NGX_DECLINED;
+        }
+    }
+
+    plain->data = ngx_http_refine_inflate_plain;
+
+    rc = libdeflate_gzip_decompress_ex(ngx_http_refine_inflate_whole_state,
+                                       p, len, plain->data,
+                                       NGX_HTTP_REFINE_INFLATE_WHOLE, &used,
+                                       &plain->len);
+
+    /* more than used: another member, or what is no part of it */
+
+    return (rc == LIBDEFLATE_SUCCESS && used == len) ? NGX_OK : NGX_DECLINED;
 }
 
 

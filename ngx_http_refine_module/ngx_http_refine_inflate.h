@@ -1,7 +1,8 @@
 
 /*
- * Level 0: gzip (RFC 1952) inflated piece by piece, by zlib; a body of several
- * members is one.
+ * Level 0: gzip (RFC 1952) inflated piece by piece, by zlib, where a body of
+ * several members is one; or a whole body at once, by libdeflate, which takes
+ * two thirds to a fifth of the time.
  */
 
 
@@ -44,6 +45,15 @@ ngx_int_t ngx_http_refine_inflate_read(ngx_http_refine_inflate_t *gz,
  * and was left out.
  */
 ngx_int_t ngx_http_refine_inflate_end(ngx_http_refine_inflate_t *gz);
+
+/*
+ * Inflates a body of one member.  NGX_OK: *plain is in a buffer of the process,
+ * and valid until the next call; NGX_DECLINED: it is not exactly that, damaged,
+ * larger than the buffer, or there is no memory: reading it piece by piece
+ * tells.  What is taken here would be NGX_OK there, with the same bytes.
+ */
+ngx_int_t ngx_http_refine_inflate_whole(u_char *p, size_t len,
+    ngx_str_t *plain);
 
 
 #endif /* _NGX_HTTP_REFINE_INFLATE_H_INCLUDED_ */

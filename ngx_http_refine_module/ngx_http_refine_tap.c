@@ -1,15 +1,11 @@
 
 #include "ngx_http_refine_tap.h"
+#include "ngx_http_refine_tap_gzip.h"
 #include "ngx_http_refine_tap_hold.h"
 #include "ngx_http_refine_tap_value.h"
 #include "ngx_http_refine_identity.h"
-#include "ngx_http_refine_inflate.h"
 #include "ngx_http_refine_response.h"
 #include "ngx_http_refine_serve.h"
-
-
-/* inflated at a time, of the stack; zlib copies its window once a call */
-#define NGX_HTTP_REFINE_TAP_INFLATED  (64 * 1024)
 
 
 /*
@@ -21,11 +17,11 @@ typedef struct {
     ngx_http_refine_catalog_t      *catalog;
     ngx_http_refine_ctx_t          *ctx;
     ngx_http_refine_tap_hold_t     *hold;       /* NULL: the header is sent */
-    ngx_http_refine_inflate_t      *inflate;    /* NULL: nothing has come */
     off_t                           length;     /* of the plain body so far */
     off_t                           left;       /* of the body; < 0: unknown */
     unsigned                        active:1;
     unsigned                        gzip:1;
+    ngx_http_refine_tap_gzip_t      packed;     /* if gzip */
     ngx_http_refine_tap_value_t     values;
 } ngx_http_refine_tap_t;
 
@@ -52,11 +48,11 @@ static ngx_int_t ngx_http_refine_tap_send_header(ngx_http_request_t *r,
     ngx_http_refine_tap_t *tap);
 static ngx_uint_t ngx_http_refine_tap_read(ngx_http_refine_tap_t *tap,
     ngx_chain_t *in);
-static void ngx_http_refine_tap_buf(ngx_http_refine_tap_t *tap, ngx_buf_t *b);
-static void ngx_http_refine_tap_inflate(ngx_http_refine_tap_t *tap, u_char *p,
-    size_t len);
-static void ngx_http_refine_tap_plain(ngx_http_refine_tap_t *tap, u_char *p,
-    size_t len);
+static void ngx_http_refine_tap_buf(ngx_http_refine_tap_t *tap, ngx_buf_t *b,
+    ngx_uint_t last);
+static void ngx_http_refine_tap_unpack(ngx_http_refine_tap_t *tap, u_char *p,
+    size_t len, ngx_uint_t last);
+static ngx_int_t ngx_http_refine_tap_plain(void *data, u_char *p, size_t len);
 static void ngx_http_refine_tap_end(ngx_http_refine_tap_t *tap);
 static void ngx_http_refine_tap_finish(ngx_http_request_t *r,
     ngx_http_refine_tap_t *tap);
@@ -176,6 +172,11 @@ ngx_http_refine_tap_start(ngx_http_request_t *r,
     tap->active = 1;
 
     ngx_http_refine_tap_value_init(&tap->values, r, conf);
+
+    tap->packed.pool = tap->values.pool;
+    tap->packed.handler = ngx_http_refine_tap_plain;
+    tap->packed.data = tap;
+    tap->packed.early = (tap->hold != NULL);
 
     /* without it a body from a file would pass by as a descriptor */
 
@@ -347,17 +348,14 @@ ngx_http_refine_tap_drop(ngx_http_refine_tap_t *tap,
 }
 
 
-/* zlib's 40k need not wait for the last byte to be sent */
+/* the 40k for gzip need not wait for the last byte to be sent */
 
 static void
 ngx_http_refine_tap_stop(ngx_http_refine_tap_t *tap)
 {
     tap->active = 0;
 
-    if (tap->inflate) {
-        ngx_http_refine_inflate_free(tap->inflate);
-        tap->inflate = NULL;
-    }
+    ngx_http_refine_tap_gzip_free(&tap->packed);
 }
 
 
@@ -474,13 +472,17 @@ ngx_http_refine_tap_send_header(ngx_http_request_t *r,
 static ngx_uint_t
 ngx_http_refine_tap_read(ngx_http_refine_tap_t *tap, ngx_chain_t *in)
 {
-    for ( /* void */ ; in && tap->active; in = in->next) {
+    ngx_uint_t  last;
 
-        ngx_http_refine_tap_buf(tap, in->buf);
+    for ( /* void */ ; in && tap->active; in = in->next) {
 
         tap->left -= ngx_buf_size(in->buf);
 
-        if (in->buf->last_buf || tap->left == 0) {
+        last = in->buf->last_buf || tap->left == 0;
+
+        ngx_http_refine_tap_buf(tap, in->buf, last);
+
+        if (last) {
             return 1;
         }
     }
@@ -490,58 +492,34 @@ ngx_http_refine_tap_read(ngx_http_refine_tap_t *tap, ngx_chain_t *in)
 
 
 static void
-ngx_http_refine_tap_buf(ngx_http_refine_tap_t *tap, ngx_buf_t *b)
+ngx_http_refine_tap_buf(ngx_http_refine_tap_t *tap, ngx_buf_t *b,
+    ngx_uint_t last)
 {
     size_t  size;
 
     size = (size_t) ngx_buf_size(b);
 
-    if (size == 0) {
-        return;
-    }
-
-    if (!ngx_buf_in_memory(b)) {
+    if (size && !ngx_buf_in_memory(b)) {
         ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_INTERNAL);
 
     } else if (tap->gzip) {
-        ngx_http_refine_tap_inflate(tap, b->pos, size);
+        ngx_http_refine_tap_unpack(tap, b->pos, size, last);
 
-    } else {
-        ngx_http_refine_tap_plain(tap, b->pos, size);
+    } else if (size) {
+        (void) ngx_http_refine_tap_plain(tap, b->pos, size);
     }
 }
 
 
 static void
-ngx_http_refine_tap_inflate(ngx_http_refine_tap_t *tap, u_char *p, size_t len)
+ngx_http_refine_tap_unpack(ngx_http_refine_tap_t *tap, u_char *p, size_t len,
+    ngx_uint_t last)
 {
-    u_char     plain[NGX_HTTP_REFINE_TAP_INFLATED];
-    size_t     size;
     ngx_int_t  rc;
 
-    if (tap->inflate == NULL) {
-        tap->inflate = ngx_http_refine_inflate_create(tap->values.pool);
+    rc = ngx_http_refine_tap_gzip_read(&tap->packed, p, len, last);
 
-        if (tap->inflate == NULL) {
-            ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_INTERNAL);
-            return;
-        }
-    }
-
-    ngx_http_refine_inflate_feed(tap->inflate, p, len);
-
-    do {
-        size = sizeof(plain);
-
-        rc = ngx_http_refine_inflate_read(tap->inflate, plain, &size);
-
-        if (size) {
-            ngx_http_refine_tap_plain(tap, plain, size);
-        }
-
-    } while (rc == NGX_OK && tap->active);
-
-    if (rc != NGX_AGAIN && tap->active) {
+    if (rc != NGX_OK && tap->active) {
         ngx_http_refine_tap_drop(tap, (rc == NGX_DECLINED)
                                       ? NGX_HTTP_REFINE_SKIPPED_NOT_GZIP
                                       : NGX_HTTP_REFINE_SKIPPED_INTERNAL);
@@ -549,16 +527,20 @@ ngx_http_refine_tap_inflate(ngx_http_refine_tap_t *tap, u_char *p, size_t len)
 }
 
 
-static void
-ngx_http_refine_tap_plain(ngx_http_refine_tap_t *tap, u_char *p, size_t len)
+/* not NGX_OK: it is not logged, which is counted */
+
+static ngx_int_t
+ngx_http_refine_tap_plain(void *data, u_char *p, size_t len)
 {
+    ngx_http_refine_tap_t  *tap = data;
+
     ngx_int_t  rc;
 
     tap->length += len;
 
     if (tap->length > tap->values.conf->max_length) {
         ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_TOO_LARGE);
-        return;
+        return NGX_DECLINED;
     }
 
     rc = ngx_http_refine_tap_value_feed(&tap->values, p, len);
@@ -568,6 +550,8 @@ ngx_http_refine_tap_plain(ngx_http_refine_tap_t *tap, u_char *p, size_t len)
                                       ? NGX_HTTP_REFINE_SKIPPED_NOT_JSON
                                       : NGX_HTTP_REFINE_SKIPPED_INTERNAL);
     }
+
+    return rc;
 }
 
 
@@ -577,16 +561,6 @@ static void
 ngx_http_refine_tap_end(ngx_http_refine_tap_t *tap)
 {
     ngx_int_t  rc;
-
-    /* what follows the last member is passed over, as browsers do */
-
-    if (tap->gzip
-        && (tap->inflate == NULL
-            || ngx_http_refine_inflate_end(tap->inflate) == NGX_AGAIN))
-    {
-        ngx_http_refine_tap_drop(tap, NGX_HTTP_REFINE_SKIPPED_NOT_GZIP);
-        return;
-    }
 
     rc = ngx_http_refine_tap_value_end(&tap->values);
 

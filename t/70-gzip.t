@@ -389,3 +389,66 @@ for my $case (['gzip', 1], ['GZip', 1], ['br, gzip;q=0.1', 1], ['*', 1], ['defla
     IO::Uncompress::Gunzip::gunzip(\"$r->{body}" => \$r->{body}) if $want;
     whole($r, $body, $what);
 }
+
+
+
+=== TEST 8: more than waits for its end, and more than is inflated at once
+--- catalog
+    flush_interval 1h;
+--- config
+    location /buffered/ {
+        proxy_pass http://unix:$TEST_NGINX_UPSTREAM;
+        refine_serve search;
+    }
+    location /unbuffered/ {
+        proxy_pass http://unix:$TEST_NGINX_UPSTREAM;
+        proxy_buffering off;
+        refine_serve search;
+    }
+    location = /t { return 204; }
+--- timeout: 60
+--- request
+GET /t
+--- error_code: 204
+--- check
+my $make = sub { $body =~ s/"head":"/"head":"$_[0]/r };
+my $hex = sub { substr join('', map { md5_hex($_) } 1 .. $_[0] / 32 + 1), 0, $_[0] };
+my $over = length(packed($make->($hex->(32_000)), Level => 0)) - 32_000;
+my %sent = (
+    'one less'     => packed($make->($hex->(40 * 1024 - $over - 1)), Level => 0),
+    'all that may' => packed($make->($hex->(40 * 1024 - $over)), Level => 0),
+    'one more'     => packed($make->($hex->(40 * 1024 - $over + 1)), Level => 0),
+    'stream'       => packed($make->($hex->(200 * 1024))),
+    'inflated'     => packed($make->('x' x (600 * 1024))),
+    'at once'      => packed($make->('x' x (500 * 1024))),
+    'two'          => packed(substr $make->($hex->(9000)), 0, 5000)
+                      . packed(substr $make->($hex->(9000)), 5000),
+);
+is(length $sent{'all that may'}, 40 * 1024, 'as much as waits');
+cmp_ok(length $sent{stream}, '>', 100 * 1024);
+cmp_ok(length $sent{inflated}, '<', 10 * 1024);
+for my $name (sort keys %sent) {
+    my $sent = $sent{$name};
+    for my $chunk (0, 1000, 8192) {
+        reply('x', $chunk ? join('', map { sprintf "%x\r\n%s\r\n", length, $_ } $sent =~ /(.{1,$chunk})/gs)
+                            . "0\r\n\r\n" : $sent,
+              'Content-Encoding' => 'gzip', $chunk ? ('Transfer-Encoding' => 'chunked') : ());
+        for my $how ('buffered', 'unbuffered') {
+            whole(get("/$how/x$_"), $sent, "$name, by $chunk, $how$_") for '', '?step=3000';
+        }
+    }
+}
+my $damaged = 0;
+for my $name (sort keys %sent) {
+    for my $at (30, length($sent{$name}) - 6) {
+        my $sent = $sent{$name};
+        substr($sent, $at, 1) ^= "\x55";
+        reply('x', $sent, 'Content-Encoding' => 'gzip');
+        is(md5_hex(get("/$_/x?step=3000")->{body}), md5_hex($sent), "$name, damaged at $at, $_"), $damaged++
+            for 'buffered', 'unbuffered';
+    }
+    reply('x', substr($sent{$name}, 0, -20), 'Content-Encoding' => 'gzip');
+    get("/buffered/x?step=3000");
+    $damaged++;
+}
+skipped('not_gzip', $damaged);

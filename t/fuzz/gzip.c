@@ -99,6 +99,20 @@ fuzz_zlib(const u_char *p, size_t len, char *plain)
 }
 
 
+/* one member at once is the same; what is anything else is not taken */
+
+static void
+fuzz_whole(u_char *p, size_t len, const char *plain, ssize_t n)
+{
+    ngx_str_t  text;
+
+    if (ngx_http_refine_inflate_whole(p, len, &text) == NGX_OK) {
+        fuzz_assert(n >= 0 && text.len == (size_t) n
+                    && memcmp(text.data, plain, n) == 0);
+    }
+}
+
+
 /* a body of a request, where client_max_body_size is FUZZ_MAX */
 
 static void
@@ -228,6 +242,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fuzz_assert(!built || ((size_t) n == size
                            && memcmp(plain, data, size) == 0));
 
+    fuzz_whole(body, len, plain, n);
     fuzz_body(body, len, plain, n);
 
     free(body);

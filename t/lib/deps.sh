@@ -6,7 +6,7 @@
 
 set -eu
 
-build="build-essential nginx nginx-dev libhiredis-dev libcjson-dev zlib1g-dev"
+build="build-essential nginx nginx-dev libhiredis-dev libcjson-dev zlib1g-dev libdeflate-dev"
 demo="$build redis-server python3 curl openssl"
 chaos="$demo faketime"
 fuzz="$build clang libclang-rt-dev"

@@ -22,6 +22,8 @@ static u_char  in[2 * SIZE];
 static u_char  plain[2 * SIZE];
 static u_char  out[2 * SIZE];
 
+static ngx_int_t  whole;        /* what the last run said of all at once */
+
 
 /* appends a member to what is at p; its end */
 
@@ -47,6 +49,32 @@ test_member(u_char *p, const void *text, size_t len)
     deflateEnd(&stream);
 
     return p;
+}
+
+
+/* what is taken at once is what came out by the piece */
+
+static void
+test_whole(size_t len, ngx_int_t rc, size_t got)
+{
+    u_char     *p;
+    ngx_str_t   text;
+
+    p = malloc(len + 1);
+    memcpy(p, in, len);
+
+    whole = ngx_http_refine_inflate_whole(p, len, &text);
+
+    if (whole == NGX_OK) {
+        assert_int_equal(rc, NGX_OK);
+        assert_int_equal(text.len, got);
+        assert_memory_equal(text.data, out, got);
+
+    } else {
+        assert_int_equal(whole, NGX_DECLINED);
+    }
+
+    free(p);
 }
 
 
@@ -108,6 +136,8 @@ test_run(size_t len, size_t piece, size_t room, size_t *got)
     ngx_http_refine_inflate_free(inflate);
     ngx_destroy_pool(pool);
 
+    test_whole(len, rc, *got);
+
     return rc;
 }
 
@@ -122,6 +152,7 @@ test_splits(void **state)
     for (piece = 1; piece <= len; piece++) {
         for (room = 1; room <= sizeof(TEXT); room += 7) {
             assert_int_equal(test_run(len, piece, room, &got), NGX_OK);
+            assert_int_equal(whole, NGX_OK);
             assert_int_equal(got, sizeof(TEXT) - 1);
             assert_memory_equal(out, TEXT, got);
         }
@@ -142,6 +173,7 @@ test_members(void **state)
 
     for (piece = 1; piece <= len; piece++) {
         assert_int_equal(test_run(len, piece, 5, &got), NGX_OK);
+        assert_int_equal(whole, NGX_DECLINED);
         assert_int_equal(got, sizeof(TEXT) - 1 + 3);
         assert_memory_equal(out, TEXT "end", got);
     }
@@ -257,12 +289,78 @@ test_large(void **state)
     len = test_member(in, plain, SIZE) - in;
 
     assert_int_equal(test_run(len, 4096, 4096, &got), NGX_OK);
+    assert_int_equal(whole, NGX_OK);
     assert_int_equal(got, SIZE);
     assert_memory_equal(out, plain, SIZE);
 
     assert_int_equal(test_run(len, 1, 100000, &got), NGX_OK);
     assert_int_equal(got, SIZE);
     assert_memory_equal(out, plain, SIZE);
+}
+
+
+/* no byte more than the buffer has */
+
+static void
+test_larger(void **state)
+{
+    size_t     len;
+    ngx_str_t  text;
+
+    static u_char  longer[sizeof(plain) + 1];
+
+    memset(plain, 'x', sizeof(plain));
+
+    len = test_member(in, plain, sizeof(plain)) - in;
+    assert_int_equal(ngx_http_refine_inflate_whole(in, len, &text), NGX_OK);
+    assert_int_equal(text.len, sizeof(plain));
+    assert_memory_equal(text.data, plain, text.len);
+
+    len = test_member(in, longer, sizeof(longer)) - in;
+    assert_int_equal(ngx_http_refine_inflate_whole(in, len, &text),
+                     NGX_DECLINED);
+}
+
+
+/* a checksum of the header is for the stream to look at */
+
+static void
+test_header(void **state)
+{
+    size_t      len, got;
+    z_stream    stream;
+    gz_header   header;
+    ngx_uint_t  hcrc;
+
+    for (hcrc = 0; hcrc < 2; hcrc++) {
+        memset(&stream, 0, sizeof(stream));
+        memset(&header, 0, sizeof(header));
+
+        assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, MAX_WBITS + 16,
+                                      8, Z_DEFAULT_STRATEGY), Z_OK);
+
+        header.name = (Bytef *) "name";
+        header.comment = (Bytef *) "comment";
+        header.hcrc = hcrc;
+        assert_int_equal(deflateSetHeader(&stream, &header), Z_OK);
+
+        stream.next_in = (Bytef *) TEXT;
+        stream.avail_in = sizeof(TEXT) - 1;
+        stream.next_out = in;
+        stream.avail_out = sizeof(in);
+        assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
+
+        len = stream.next_out - in;
+        deflateEnd(&stream);
+
+        assert_int_equal(test_run(len, 5, 100, &got), NGX_OK);
+        assert_int_equal(whole, hcrc ? NGX_DECLINED : NGX_OK);
+
+        in[12] ^= 1;
+
+        assert_int_equal(test_run(len, 5, 100, &got),
+                         hcrc ? NGX_DECLINED : NGX_OK);
+    }
 }
 
 
@@ -316,6 +414,8 @@ main(void)
         cmocka_unit_test(test_cut),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_large),
+        cmocka_unit_test(test_larger),
+        cmocka_unit_test(test_header),
         cmocka_unit_test(test_no_memory)
     };
 
