@@ -2,7 +2,7 @@
 #include "ngx_http_refine_response.h"
 
 
-/* the part of Cache-Control that says whether a shared cache may store */
+/* the part of Cache-Control, or one for CDNs, that says whether to store */
 
 typedef struct {
     time_t            max_age;              /* -1: not given */
@@ -13,9 +13,14 @@ typedef struct {
 } ngx_http_refine_response_cache_t;
 
 
+static ngx_table_elt_t *ngx_http_refine_response_next(ngx_http_request_t *r,
+    ngx_http_refine_response_walk_t *walk);
 static void ngx_http_refine_response_type(ngx_http_request_t *r,
     ngx_str_t *type);
+static ngx_uint_t ngx_http_refine_response_targeted(ngx_str_t *name);
 static void ngx_http_refine_response_control(ngx_http_request_t *r,
+    ngx_str_t *name, ngx_http_refine_response_cache_t *cache);
+static ngx_uint_t ngx_http_refine_response_stored(
     ngx_http_refine_response_cache_t *cache);
 static void ngx_http_refine_response_directives(ngx_str_t *text,
     ngx_http_refine_response_cache_t *cache);
@@ -32,8 +37,27 @@ static ngx_uint_t ngx_http_refine_response_expires(ngx_http_request_t *r);
      && ngx_strncasecmp((s)->data, (u_char *) lit, sizeof(lit) - 1) == 0)
 
 
+static ngx_str_t  ngx_http_refine_response_cc = ngx_string("Cache-Control");
+
+
 ngx_table_elt_t *
 ngx_http_refine_response_header(ngx_http_request_t *r, ngx_str_t *name,
+    ngx_http_refine_response_walk_t *walk)
+{
+    ngx_table_elt_t  *h;
+
+    do {
+        h = ngx_http_refine_response_next(r, walk);
+
+    } while (h && (h->key.len != name->len
+                   || ngx_strncasecmp(h->key.data, name->data, name->len)));
+
+    return h;
+}
+
+
+static ngx_table_elt_t *
+ngx_http_refine_response_next(ngx_http_request_t *r,
     ngx_http_refine_response_walk_t *walk)
 {
     ngx_table_elt_t  *h;
@@ -59,9 +83,7 @@ ngx_http_refine_response_header(ngx_http_request_t *r, ngx_str_t *name,
         h = walk->part->elts;
         h = &h[walk->i++];
 
-        if (h->hash != 0 && h->key.len == name->len
-            && ngx_strncasecmp(h->key.data, name->data, name->len) == 0)
-        {
+        if (h->hash != 0) {
             return h;
         }
     }
@@ -222,27 +244,68 @@ ngx_http_refine_response_coding(ngx_http_request_t *r)
 ngx_uint_t
 ngx_http_refine_response_cacheable(ngx_http_request_t *r)
 {
-    ngx_http_refine_response_cache_t  cache;
+    ngx_table_elt_t                   *h;
+    ngx_http_refine_response_walk_t    walk;
+    ngx_http_refine_response_cache_t   cache;
 
-    ngx_http_refine_response_control(r, &cache);
+    ngx_http_refine_response_control(r, &ngx_http_refine_response_cc, &cache);
 
-    if (cache.forbidden) {
-        return 0;
-    }
-
-    if (cache.is_public) {
+    if (ngx_http_refine_response_stored(&cache)) {
         return 1;
     }
 
-    if (cache.s_maxage != -1) {
-        return cache.s_maxage > 0;
+    if (!cache.forbidden && cache.s_maxage == -1 && cache.max_age == -1
+        && ngx_http_refine_response_expires(r))
+    {
+        return 1;
     }
 
-    if (cache.max_age != -1) {
-        return cache.max_age > 0;
+    /* whom one of these is for goes by it alone */
+
+    walk.part = NULL;
+
+    for ( ;; ) {
+        h = ngx_http_refine_response_next(r, &walk);
+
+        if (h == NULL) {
+            return 0;
+        }
+
+        if (ngx_http_refine_response_targeted(&h->key)) {
+            ngx_http_refine_response_control(r, &h->key, &cache);
+
+            if (ngx_http_refine_response_stored(&cache)) {
+                return 1;
+            }
+        }
+    }
+}
+
+
+/*
+ * CDN-Cache-Control of RFC 9213, the names that CDNs have made of it by a
+ * prefix, and Surrogate-Control of the Edge Architecture Specification 1.0.
+ */
+
+static ngx_uint_t
+ngx_http_refine_response_targeted(ngx_str_t *name)
+{
+    u_char  *end;
+
+    static ngx_str_t  cdn = ngx_string("CDN-Cache-Control");
+
+    if (ngx_http_refine_response_is(name, "Surrogate-Control")) {
+        return 1;
     }
 
-    return ngx_http_refine_response_expires(r);
+    if (name->len < cdn.len) {
+        return 0;
+    }
+
+    end = name->data + name->len - cdn.len;
+
+    return ngx_strncasecmp(end, cdn.data, cdn.len) == 0
+           && (end == name->data || end[-1] == '-');
 }
 
 
@@ -251,20 +314,20 @@ ngx_http_refine_response_fixed(ngx_http_request_t *r)
 {
     ngx_http_refine_response_cache_t  cache;
 
-    ngx_http_refine_response_control(r, &cache);
+    ngx_http_refine_response_control(r, &ngx_http_refine_response_cc, &cache);
 
     return cache.no_transform;
 }
 
 
+/* what all headers of that name say */
+
 static void
-ngx_http_refine_response_control(ngx_http_request_t *r,
+ngx_http_refine_response_control(ngx_http_request_t *r, ngx_str_t *name,
     ngx_http_refine_response_cache_t *cache)
 {
     ngx_table_elt_t                  *h;
     ngx_http_refine_response_walk_t   walk;
-
-    static ngx_str_t  name = ngx_string("Cache-Control");
 
     ngx_memzero(cache, sizeof(ngx_http_refine_response_cache_t));
     cache->max_age = -1;
@@ -273,7 +336,7 @@ ngx_http_refine_response_control(ngx_http_request_t *r,
     walk.part = NULL;
 
     for ( ;; ) {
-        h = ngx_http_refine_response_header(r, &name, &walk);
+        h = ngx_http_refine_response_header(r, name, &walk);
 
         if (h == NULL) {
             return;
@@ -281,6 +344,21 @@ ngx_http_refine_response_control(ngx_http_request_t *r,
 
         ngx_http_refine_response_directives(&h->value, cache);
     }
+}
+
+
+static ngx_uint_t
+ngx_http_refine_response_stored(ngx_http_refine_response_cache_t *cache)
+{
+    if (cache->forbidden) {
+        return 0;
+    }
+
+    if (cache->is_public) {
+        return 1;
+    }
+
+    return (cache->s_maxage != -1) ? cache->s_maxage > 0 : cache->max_age > 0;
 }
 
 
@@ -390,8 +468,9 @@ ngx_http_refine_response_directive(ngx_str_t *name, ngx_str_t *arg,
 
 
 /*
- * A malformed number is no freshness.  Of a repeated directive the largest
- * counts, for some cache may use it.
+ * A malformed number is no freshness; what Surrogate-Control (60+30;who) and
+ * RFC 9213 (60;parameter) have behind it is not malformed.  Of a repeated
+ * directive the largest counts, for some cache may use it.
  */
 
 static time_t
@@ -403,6 +482,10 @@ ngx_http_refine_response_seconds(ngx_str_t *arg, time_t known)
     n = 0;
 
     for (i = 0; i < arg->len; i++) {
+
+        if (i > 0 && (arg->data[i] == '+' || arg->data[i] == ';')) {
+            break;
+        }
 
         if (arg->data[i] < '0' || arg->data[i] > '9') {
             n = 0;

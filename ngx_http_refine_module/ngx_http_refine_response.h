@@ -54,7 +54,10 @@ ngx_http_refine_response_coding_e ngx_http_refine_response_coding(
 /* Cache-Control says no-transform: RFC 9111, 5.2.2.6 */
 ngx_uint_t ngx_http_refine_response_fixed(ngx_http_request_t *r);
 
-/* a response that a shared cache may store: RFC 9111, 3 and 5.2.2 */
+/*
+ * A response that a shared cache may store: RFC 9111, 3 and 5.2.2, or a CDN by
+ * a header of its own: RFC 9213.
+ */
 ngx_uint_t ngx_http_refine_response_cacheable(ngx_http_request_t *r);
 
 

@@ -83,7 +83,26 @@ my @cases = (
     [1, Expires => $http->(3600), $cc => 'must-revalidate'],
     [0, Pragma => 'no-cache'],
     [0, 'Last-Modified' => $http->(-100000)],
-    [0, 'Surrogate-Control' => 'max-age=60'],
+    map({ my $targeted = $_;
+          ([1, $targeted => 'max-age=60'],
+           [1, $cc => 'private, no-store', $targeted => 'max-age=60'],
+           [1, Expires => $http->(-3600), $targeted => 's-maxage=5'],
+           [1, $cc => 'no-cache', lc $targeted => 'must-revalidate, Max-Age=60;x=1'],
+           [1, $cc => 'no-cache', $targeted => 'public'],
+           [1, $targeted => 'no-store', $targeted => 'max-age=60', $cc => 'public'],
+           [0, $targeted => 'max-age=0'],
+           [0, $targeted => ''],
+           [0, $cc => 'private', $targeted => 'max-age=60, no-store'],
+           [0, $cc => 'private', $targeted => 'max-age=60', $targeted => 'private']) }
+        'CDN-Cache-Control', 'Example-CDN-Cache-Control', 'Surrogate-Control'),
+    [1, $cc => 'private', 'Surrogate-Control' => 'content="ESI/1.0", max-age=60+30'],
+    [1, $cc => 'private', 'Surrogate-Control' => 'max-age=60;cdn'],
+    [1, $cc => 'public', 'CDN-Cache-Control' => 'no-store'],
+    [1, 'Surrogate-Control' => 'no-store', 'CDN-Cache-Control' => 'max-age=60'],
+    [1, 'CDN-Cache-Control' => 'max-age=60', 'Surrogate-Control' => 'no-store'],
+    [0, 'X-CDN-Cache-Controls' => 'max-age=60'],
+    [0, 'Cache-Controlled' => 'max-age=60'],
+    [0, 'Surrogate-Key' => 'max-age=60'],
 );
 for my $case (@cases) {
     my ($cacheable, @headers) = @$case;
