@@ -18,9 +18,9 @@ sanitize := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
             -fno-omit-frame-pointer -O1 -g
 
 # what the C tests are linked with: the units that know no request and no socket
-pure := buf address inflate skip json json_check html html_tree html_raw \
-        html_decode html_entity id cookie origin counter set trace \
-        accept path path_match capture items event event_field event_purchase \
+pure := buf address inflate skip json json_check json_text html html_tree \
+        html_raw html_decode html_entity id cookie origin counter set trace \
+        accept tree path path_match capture items event event_field event_purchase \
         event_serve event_trusted event_value message page verdict circuit rate \
         surface spool spool_dir spool_read spool_record ledger
 pure_o = $(pure:%=$(OBJS)/unit/ngx_http_refine_%.o) $(OBJS)/unit/ngx_stub.o
@@ -271,7 +271,7 @@ rate = $(alone_cc) -O2 -o $@ $(filter t/bench/%.c,$^) \
 
 $(OBJS)/bench_lexer: t/bench/lexer.c t/bench/rate.c t/bench/rate.h \
     $(sources) | $(OBJS)/Makefile
-	$(call rate,skip json path path_match) -lcjson -lm
+	$(call rate,skip json json_text path path_match) -lcjson -lm
 
 $(OBJS)/bench_html: t/bench/html.c t/bench/rate.c t/bench/rate.h \
     $(sources) | $(OBJS)/Makefile

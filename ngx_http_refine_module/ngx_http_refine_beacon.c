@@ -3,7 +3,6 @@
 #include <ngx_core.h>
 #include "ngx_http_refine_beacon.h"
 #include "ngx_http_refine_funnel.h"
-#include "ngx_http_refine_json.h"
 #include "ngx_http_refine_set.h"
 
 
@@ -135,7 +134,7 @@ ngx_http_refine_beacon_parse(ngx_http_refine_beacon_t *beacon,
         return rc;
     }
 
-    json = beacon->json;
+    json = beacon->tree.root;
 
     if (cJSON_IsArray(json)) {
         beacon->first = json->child;
@@ -176,57 +175,38 @@ static ngx_int_t
 ngx_http_refine_beacon_json(ngx_http_refine_beacon_t *beacon, ngx_pool_t *pool,
     u_char *p, size_t len)
 {
-    u_char      *text, *last;
-    size_t       offset;
-    const char  *error, *end;
+    u_char     *text, *last;
+    size_t      size;
+    ngx_int_t   rc;
 
-    if (ngx_http_refine_json_check(p, len, NGX_HTTP_REFINE_BEACON_DEPTH,
-                                   NGX_HTTP_REFINE_JSON_NO_NUL
-                                   |NGX_HTTP_REFINE_JSON_NO_LONE,
-                                   &offset, &error)
-        != NGX_OK)
-    {
-        (void) ngx_http_refine_beacon_refuse(beacon, NGX_HTTP_BAD_REQUEST, "",
-                   "", NGX_HTTP_REFINE_REJECTED_NOT_JSON);
+    beacon->tree.pool = pool;
 
-        len = sizeof("not JSON:  at byte ") - 1 + ngx_strlen(error)
-              + NGX_SIZE_T_LEN;
-
-        text = ngx_pnalloc(pool, len);
-        if (text == NULL) {
-            return NGX_ERROR;
-        }
-
-        last = ngx_snprintf(text, len, "not JSON: %s at byte %uz", error,
-                            offset);
-
-        beacon->error.error.data = text;
-        beacon->error.error.len = last - text;
-
-        return NGX_DECLINED;
+    rc = ngx_http_refine_tree_parse(&beacon->tree, p, len,
+                                    NGX_HTTP_REFINE_BEACON_DEPTH,
+                                    NGX_HTTP_REFINE_JSON_NO_NUL
+                                    |NGX_HTTP_REFINE_JSON_NO_LONE);
+    if (rc != NGX_DECLINED) {
+        return rc;
     }
 
-    end = NULL;
-    beacon->json = cJSON_ParseWithLengthOpts((char *) p, len, &end, 0);
+    (void) ngx_http_refine_beacon_refuse(beacon, NGX_HTTP_BAD_REQUEST, "", "",
+                                         NGX_HTTP_REFINE_REJECTED_NOT_JSON);
 
-    if (beacon->json) {
-        return NGX_OK;
+    size = sizeof("not JSON:  at byte ") - 1 + ngx_strlen(beacon->tree.error)
+           + NGX_SIZE_T_LEN;
+
+    text = ngx_pnalloc(pool, size);
+    if (text == NULL) {
+        return NGX_ERROR;
     }
 
-    /*
-     * The text is valid, so cJSON had no memory, or stopped in the middle of
-     * a number, of which it reads 63 characters.
-     */
+    last = ngx_snprintf(text, size, "not JSON: %s at byte %uz",
+                        beacon->tree.error, beacon->tree.offset);
 
-    if (end && (u_char *) end < p + len
-        && ngx_strchr("0123456789+-.eE", *end) && *end != '\0')
-    {
-        return ngx_http_refine_beacon_refuse(beacon, NGX_HTTP_BAD_REQUEST, "",
-                   "a number of more than 63 characters",
-                   NGX_HTTP_REFINE_REJECTED_INVALID);
-    }
+    beacon->error.error.data = text;
+    beacon->error.error.len = last - text;
 
-    return NGX_ERROR;
+    return NGX_DECLINED;
 }
 
 
@@ -240,7 +220,7 @@ ngx_http_refine_beacon_envelope(ngx_http_refine_beacon_t *beacon)
     events = NULL;
     sent_at = NULL;
 
-    for (json = beacon->json->child; json; json = json->next) {
+    for (json = beacon->tree.root->child; json; json = json->next) {
 
         if (ngx_strcmp(json->string, "events") == 0) {
 
@@ -267,7 +247,7 @@ ngx_http_refine_beacon_envelope(ngx_http_refine_beacon_t *beacon)
     }
 
     if (events == NULL) {
-        beacon->first = beacon->json;
+        beacon->first = beacon->tree.root;
         beacon->total = 1;
 
         return NGX_OK;
@@ -426,8 +406,6 @@ ngx_http_refine_beacon_reject(ngx_http_refine_beacon_t *beacon,
 void
 ngx_http_refine_beacon_free(ngx_http_refine_beacon_t *beacon)
 {
-    cJSON_Delete(beacon->json);
-
-    beacon->json = NULL;
+    ngx_http_refine_tree_free(&beacon->tree);
     beacon->first = NULL;
 }

@@ -11,6 +11,7 @@
 
 #include "ngx_http_refine_buf.h"
 #include "ngx_http_refine_module.h"
+#include "ngx_http_refine_tree.h"
 
 
 #define NGX_HTTP_REFINE_BEACON_MAX_EVENTS   100
@@ -21,7 +22,7 @@
 
 
 typedef struct {
-    cJSON                          *json;
+    ngx_http_refine_tree_t          tree;
     cJSON                          *first;      /* event */
     ngx_uint_t                      total;      /* events in the body */
     ngx_uint_t                      max;        /* of them, 100 or 500 */
@@ -60,7 +61,7 @@ ngx_int_t ngx_http_refine_beacon_gzip(ngx_http_refine_beacon_t *beacon,
 
 /*
  * Checks and reads the text.  NGX_OK; NGX_DECLINED with beacon->status and
- * beacon->error; NGX_ERROR: out of memory.  In any case beacon->json has to be
+ * beacon->error; NGX_ERROR: out of memory.  In any case beacon->tree has to be
  * freed by ngx_http_refine_beacon_free().
  */
 ngx_int_t ngx_http_refine_beacon_parse(ngx_http_refine_beacon_t *beacon,

@@ -113,6 +113,14 @@ ngx_int_t ngx_http_refine_json_end(ngx_http_refine_json_t *json);
 #define ngx_http_refine_json_offset(json)                                     \
     ((json)->base + ((json)->pos - (json)->start))
 
+/*
+ * To UTF-8, the raw text of a string or key that the lexer has accepted; dst
+ * may be src, for it is never longer.  Returns its length.  A lone surrogate,
+ * RFC 8259, 8.2, becomes U+FFFD, and *lone is set.
+ */
+size_t ngx_http_refine_json_unescape(u_char *dst, u_char *src, size_t len,
+    ngx_uint_t *lone);
+
 /* one whole text at once; offset and error are set on NGX_ERROR */
 ngx_int_t ngx_http_refine_json_check(u_char *p, size_t len,
     ngx_uint_t max_depth, ngx_uint_t flags, size_t *offset,

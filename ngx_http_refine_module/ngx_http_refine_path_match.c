@@ -17,9 +17,6 @@ static ngx_int_t ngx_http_refine_path_carry(ngx_http_refine_path_match_t *m,
     size_t size);
 static ngx_int_t ngx_http_refine_path_unescape(
     ngx_http_refine_path_match_t *m, ngx_http_refine_path_value_t *value);
-static u_char ngx_http_refine_path_single(u_char c);
-static ngx_uint_t ngx_http_refine_path_four(u_char *p);
-static u_char *ngx_http_refine_path_encode(u_char *p, ngx_uint_t code);
 static ngx_int_t ngx_http_refine_path_report(ngx_http_refine_path_match_t *m,
     ngx_uint_t mask, ngx_http_refine_path_value_t *value);
 
@@ -388,130 +385,25 @@ ngx_http_refine_path_carry(ngx_http_refine_path_match_t *m, size_t size)
 }
 
 
-/*
- * To UTF-8, which is never longer, in the carry.  The lexer has accepted the
- * text; a lone surrogate, RFC 8259, 8.2, becomes U+FFFD.
- */
+/* in the carry */
 
 static ngx_int_t
 ngx_http_refine_path_unescape(ngx_http_refine_path_match_t *m,
     ngx_http_refine_path_value_t *value)
 {
-    size_t       len;
-    u_char      *p, *src, *last, *slash;
-    ngx_uint_t   code, low;
+    ngx_uint_t  lone;
 
     if (ngx_http_refine_path_carry(m, value->text.len) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    p = m->carry;
-    src = value->text.data;
-    last = src + value->text.len;
-
-    while (src < last) {
-        slash = memchr(src, '\\', last - src);
-        len = (slash ? slash : last) - src;
-
-        p = ngx_movemem(p, src, len);
-        src += len;
-
-        if (slash == NULL) {
-            break;
-        }
-
-        src += 2;
-
-        if (src[-1] != 'u') {
-            *p++ = ngx_http_refine_path_single(src[-1]);
-            continue;
-        }
-
-        code = ngx_http_refine_path_four(src);
-        src += 4;
-
-        if (code >= 0xd800 && code <= 0xdbff
-            && last - src >= 6 && src[0] == '\\' && src[1] == 'u')
-        {
-            low = ngx_http_refine_path_four(src + 2);
-
-            if (low >= 0xdc00 && low <= 0xdfff) {
-                code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-                src += 6;
-            }
-        }
-
-        if (code >= 0xd800 && code <= 0xdfff) {
-            value->bad = 1;
-            code = 0xfffd;
-        }
-
-        p = ngx_http_refine_path_encode(p, code);
-    }
-
+    value->text.len = ngx_http_refine_json_unescape(m->carry,
+                                                    value->text.data,
+                                                    value->text.len, &lone);
     value->text.data = m->carry;
-    value->text.len = p - m->carry;
+    value->bad |= lone;
 
     return NGX_OK;
-}
-
-
-static u_char
-ngx_http_refine_path_single(u_char c)
-{
-    const u_char  *p;
-
-    static const u_char  names[] = "bfnrt";
-
-    p = memchr(names, c, sizeof(names) - 1);
-
-    return p ? (u_char) "\b\f\n\r\t"[p - names] : c;
-}
-
-
-static ngx_uint_t
-ngx_http_refine_path_four(u_char *p)
-{
-    u_char      c;
-    ngx_uint_t  i, code;
-
-    code = 0;
-
-    for (i = 0; i < 4; i++) {
-        c = p[i];
-        code = code << 4 | ((c <= '9') ? c - '0' : (c | 0x20) - 'a' + 10);
-    }
-
-    return code;
-}
-
-
-static u_char *
-ngx_http_refine_path_encode(u_char *p, ngx_uint_t code)
-{
-    if (code < 0x80) {
-        *p++ = (u_char) code;
-        return p;
-    }
-
-    if (code < 0x800) {
-        *p++ = (u_char) (0xc0 | code >> 6);
-
-    } else {
-        if (code < 0x10000) {
-            *p++ = (u_char) (0xe0 | code >> 12);
-
-        } else {
-            *p++ = (u_char) (0xf0 | code >> 18);
-            *p++ = (u_char) (0x80 | (code >> 12 & 0x3f));
-        }
-
-        *p++ = (u_char) (0x80 | (code >> 6 & 0x3f));
-    }
-
-    *p++ = (u_char) (0x80 | (code & 0x3f));
-
-    return p;
 }
 
 

@@ -21,7 +21,7 @@ my %level;
 my @levels = (
     [0, qw(compat embedded buf address inflate skip set id cookie origin counter accept rate trace)],
     [0, qw(json html)],
-    [1, qw(path capture event message response body circuit target)],
+    [1, qw(tree path capture event message response body circuit target)],
     [1, qw(shared dial surface items)],
     [1, qw(peer page)],
     [2, qw(funnel http redis scripts spool ledger)],

@@ -1,7 +1,8 @@
 
 /*
  * The JSON lexer: no cut changes what it reports or refuses; it accepts what a
- * plain recogniser of RFC 8259 does; it reads the values that cJSON reads.
+ * plain recogniser of RFC 8259 does; it reads the values that cJSON reads, and
+ * makes the same tree of them.
  * Three bytes of options precede the text, "@@@" for none.
  */
 
@@ -9,6 +10,7 @@
 #include "fuzz.h"
 #include <cjson/cJSON.h>
 #include "ngx_http_refine_json.h"
+#include "ngx_http_refine_tree.h"
 
 
 #define FUZZ_STRICT  (NGX_HTTP_REFINE_JSON_NO_NUL|NGX_HTTP_REFINE_JSON_NO_LONE)
@@ -357,6 +359,28 @@ fuzz_run(fuzz_input_t *in, fuzz_log_t *log)
 }
 
 
+/* unlike cJSON_Compare(): in the same order, and infinite numbers are equal */
+
+static ngx_uint_t
+fuzz_equal(const cJSON *a, const cJSON *b)
+{
+    for ( /* void */ ; a && b; a = a->next, b = b->next) {
+
+        if (a->type != b->type
+            || !a->string != !b->string
+            || (a->string && strcmp(a->string, b->string) != 0)
+            || (cJSON_IsString(a) && strcmp(a->valuestring, b->valuestring))
+            || (cJSON_IsNumber(a) && a->valuedouble != b->valuedouble)
+            || !fuzz_equal(a->child, b->child))
+        {
+            return 0;
+        }
+    }
+
+    return a == b;
+}
+
+
 /* what cJSON has read, token by token */
 
 static void
@@ -388,7 +412,10 @@ fuzz_same(ngx_http_refine_json_t *json, ngx_http_refine_json_token_e token,
         fuzz_assert(strcmp(value->valuestring, node->string) == 0);
 
     } else {
-        fuzz_assert(cJSON_Compare(value, node, 1));
+        fuzz_assert(value->type == node->type);
+        fuzz_assert(cJSON_IsString(value)
+                    ? strcmp(value->valuestring, node->valuestring) == 0
+                    : value->valuedouble == node->valuedouble);
     }
 
     cJSON_Delete(value);
@@ -445,6 +472,48 @@ fuzz_walk(ngx_http_refine_json_t *json, const cJSON *node)
 }
 
 
+/* the same tree, or what check() says of the text */
+
+static void
+fuzz_tree(u_char *p, size_t len, cJSON *root)
+{
+    size_t                   offset;
+    u_char                  *before;
+    ngx_int_t                rc;
+    const char              *error;
+    ngx_http_refine_tree_t   tree;
+
+    memset(&tree, 0, sizeof(ngx_http_refine_tree_t));
+
+    tree.pool = ngx_create_pool(1024, NULL);
+    fuzz_assert(tree.pool != NULL);
+
+    before = fuzz_copy(p, len);
+
+    rc = ngx_http_refine_tree_parse(&tree, p, len, fuzz_depth, FUZZ_STRICT);
+
+    fuzz_assert(memcmp(before, p, len) == 0);
+
+    if (ngx_http_refine_json_check(p, len, fuzz_depth, FUZZ_STRICT, &offset,
+                                   &error)
+        == NGX_OK)
+    {
+        fuzz_assert(rc == NGX_OK);
+        fuzz_assert(!root
+                    || !(cJSON_IsObject(root) || cJSON_IsArray(root))
+                    || fuzz_equal(tree.root, root));
+
+    } else {
+        fuzz_assert(rc == NGX_DECLINED);
+        fuzz_assert(tree.error == error && tree.offset == offset);
+    }
+
+    ngx_http_refine_tree_free(&tree);
+    ngx_destroy_pool(tree.pool);
+    free(before);
+}
+
+
 /* cJSON reads 63 characters of a number */
 
 static void
@@ -474,6 +543,8 @@ fuzz_cjson(const u_char *p, size_t len)
 
         fuzz_walk(&json, root);
     }
+
+    fuzz_tree((u_char *) p, len, root);
 
     cJSON_Delete(root);
 }
@@ -522,6 +593,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         && !(fuzz_flags & NGX_HTTP_REFINE_JSON_BOM))
     {
         fuzz_cjson(text, size);
+
+    } else {
+        fuzz_tree(text, size, NULL);
     }
 
     free(text);
