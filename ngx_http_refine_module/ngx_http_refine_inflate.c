@@ -302,6 +302,15 @@ ngx_http_refine_inflate_whole(u_char *p, size_t len, ngx_str_t *plain)
 }
 
 
+void
+ngx_http_refine_inflate_exit(void)
+{
+    libdeflate_free_decompressor(ngx_http_refine_inflate_whole_state);
+
+    ngx_http_refine_inflate_whole_state = NULL;
+}
+
+
 static void *
 ngx_http_refine_inflate_alloc(void *opaque, u_int items, u_int size)
 {

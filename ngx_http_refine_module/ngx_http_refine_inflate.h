@@ -55,5 +55,8 @@ ngx_int_t ngx_http_refine_inflate_end(ngx_http_refine_inflate_t *gz);
 ngx_int_t ngx_http_refine_inflate_whole(u_char *p, size_t len,
     ngx_str_t *plain);
 
+/* frees what the process keeps for whole bodies, before the module goes */
+void ngx_http_refine_inflate_exit(void);
+
 
 #endif /* _NGX_HTTP_REFINE_INFLATE_H_INCLUDED_ */

@@ -9,6 +9,7 @@
 #include "ngx_http_refine_conf.h"
 #include "ngx_http_refine_control.h"
 #include "ngx_http_refine_flush.h"
+#include "ngx_http_refine_inflate.h"
 #include "ngx_http_refine_inject.h"
 #include "ngx_http_refine_script.h"
 #include "ngx_http_refine_status.h"
@@ -219,6 +220,8 @@ ngx_http_refine_exit_process(ngx_cycle_t *cycle)
     ngx_uint_t                   i;
     ngx_array_t                 *catalogs;
     ngx_http_refine_catalog_t  **catalog;
+
+    ngx_http_refine_inflate_exit();
 
     catalogs = ngx_http_refine_catalogs(cycle);
 

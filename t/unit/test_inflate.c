@@ -319,6 +319,9 @@ test_larger(void **state)
     len = test_member(in, longer, sizeof(longer)) - in;
     assert_int_equal(ngx_http_refine_inflate_whole(in, len, &text),
                      NGX_DECLINED);
+
+    ngx_http_refine_inflate_exit();
+    ngx_http_refine_inflate_exit();
 }
 
 
