@@ -766,7 +766,8 @@ const click = (event) => {
     }
     scan(true);
     if (button && (type === "submit") === (button.tagName === "FORM")) {
-        if (type !== "auxclick") {
+        if (type !== "auxclick" && !(button.type === "submit"
+            && button.form?.matches(`[${CART}]`))) {
             cart(button);
         }
     } else if (type !== "submit" && !button) {

@@ -286,6 +286,27 @@ def carried(world, page):
     same(len(got), 2)
 
 
+@test("a form and the button that submits it are one add to cart")
+def forms(world, page):
+    serve = serve_id()
+    fresh(world, page, html(
+        '<ul data-refine-serve-id="%s" data-refine-serve>'
+        '<li data-refine-item="a"><form data-refine-add-to-cart'
+        ' onsubmit="return false">'
+        '<button data-refine-add-to-cart id="one">Add</button>'
+        '<button data-refine-add-to-cart type="button" id="two">2</button>'
+        '</form></li><li data-refine-item="b"><form onsubmit="return false">'
+        '<button data-refine-add-to-cart id="three">Add</button>'
+        '</form></li></ul>' % serve), "/")
+    page.wait(READY)
+    for name in ("one", "two", "three"):
+        page.js("document.querySelector('#%s').click()" % name)
+    added = [("add_to_cart", {"serveId": serve, "itemId": name,
+                              "position": position})
+             for name, position in (("a", 0), ("a", 0), ("b", 1))]
+    same([one for one in flushed(world, page) if one[0] != "view"], added)
+
+
 @test("a purchase that a page marks up counts once an order, also reloaded")
 def purchased(world, page):
     order = {"orderId": "o-17", "value": 30.5, "currency": "EUR", "items": [
