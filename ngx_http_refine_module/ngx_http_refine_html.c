@@ -299,7 +299,7 @@ ngx_http_refine_html_name_bytes(ngx_http_refine_html_t *html, u_char *p,
             html->hash = ngx_http_refine_html_hash(&html->tag_name);
         }
 
-        html->hash = (html->hash ^ c) * NGX_HTTP_REFINE_HTML_PRIME;
+        html->hash = (html->hash ^ c) * NGX_HTTP_REFINE_HTML_FACTOR;
     }
 
     html->len = n;

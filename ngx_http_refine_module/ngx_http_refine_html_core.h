@@ -91,7 +91,13 @@ struct ngx_http_refine_html_name_s {
 
 #define ngx_http_refine_html_flags(html)  ((html)->name->flags)
 
-#define NGX_HTTP_REFINE_HTML_PRIME  11400714819323198485ULL
+/* odd, and such that the hashes of all names in the table begin differently */
+#define NGX_HTTP_REFINE_HTML_FACTOR  10828207031823453147ULL
+
+/* the characters of ngx_http_refine_html_ends(), all below 64, a bit each */
+#define NGX_HTTP_REFINE_HTML_ENDING                                           \
+    (1ULL << '>' | 1ULL << '/' | 1ULL << ' ' | 1ULL << '\t' | 1ULL << LF      \
+     | 1ULL << '\f' | 1ULL << CR)
 
 
 /*
@@ -129,10 +135,10 @@ ngx_http_refine_html_hash(const ngx_http_refine_html_text_t *name)
 {
     uint64_t  hash;
 
-    hash = name->words[0] * NGX_HTTP_REFINE_HTML_PRIME;
+    hash = name->words[0] * NGX_HTTP_REFINE_HTML_FACTOR;
     hash ^= hash >> 32;
 
-    return (hash ^ name->words[1]) * NGX_HTTP_REFINE_HTML_PRIME;
+    return (hash ^ name->words[1]) * NGX_HTTP_REFINE_HTML_FACTOR;
 }
 
 
@@ -235,7 +241,7 @@ ngx_http_refine_html_name(ngx_http_refine_html_text_t *name, u_char *p,
 
     n = __builtin_ctz(found);
 
-    if (!ngx_http_refine_html_ends(p[n])) {
+    if (!(NGX_HTTP_REFINE_HTML_ENDING >> p[n] & 1)) {
         return 0;
     }
 

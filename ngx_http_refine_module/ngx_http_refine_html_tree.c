@@ -83,7 +83,7 @@ static const ngx_http_refine_html_name_t  ngx_http_refine_html_names[] = {
 #define NAMES  (sizeof(ngx_http_refine_html_names)                            \
                 / sizeof(ngx_http_refine_html_names[0]))
 
-/* which name has a hash that begins so, or the next free place after it */
+/* which name has a hash that begins so; 0: none has */
 
 static u_char      ngx_http_refine_html_places[256];
 static ngx_uint_t  ngx_http_refine_html_placed;
@@ -92,9 +92,8 @@ static ngx_uint_t  ngx_http_refine_html_placed;
 void
 ngx_http_refine_html_place(void)
 {
-    u_char                              place;
-    ngx_uint_t                          i;
-    const ngx_http_refine_html_name_t  *row;
+    uint64_t    hash;
+    ngx_uint_t  i;
 
     if (ngx_http_refine_html_placed) {
         return;
@@ -103,14 +102,8 @@ ngx_http_refine_html_place(void)
     ngx_http_refine_html_placed = 1;
 
     for (i = 1; i < NAMES; i++) {
-        row = &ngx_http_refine_html_names[i];
-        place = ngx_http_refine_html_hash(&row->name) >> 56;
-
-        while (ngx_http_refine_html_places[place]) {
-            place++;
-        }
-
-        ngx_http_refine_html_places[place] = i;
+        hash = ngx_http_refine_html_hash(&ngx_http_refine_html_names[i].name);
+        ngx_http_refine_html_places[hash >> 56] = i;
     }
 }
 
@@ -119,24 +112,19 @@ const ngx_http_refine_html_name_t *
 ngx_http_refine_html_find(ngx_http_refine_html_text_t *name, size_t len,
     uint64_t hash)
 {
-    u_char                              place;
+    ngx_uint_t                          i, known;
     const ngx_http_refine_html_name_t  *row;
 
-    place = hash >> 56;
+    i = ngx_http_refine_html_places[hash >> 56];
+    row = &ngx_http_refine_html_names[i];
 
-    for ( ;; ) {
-        row = &ngx_http_refine_html_names[ngx_http_refine_html_places[place]];
+    /* without a branch, for nothing tells which name comes next */
 
-        if (row->len == 0
-            || (row->name.words[0] == name->words[0]
-                && row->name.words[1] == name->words[1]
-                && row->len == len))
-        {
-            return row;
-        }
+    known = (row->name.words[0] == name->words[0])
+            & (row->name.words[1] == name->words[1])
+            & (row->len == len);
 
-        place++;
-    }
+    return &ngx_http_refine_html_names[i * known];
 }
 
 
@@ -158,8 +146,22 @@ ngx_http_refine_html_foreign(ngx_http_refine_html_t *html)
 void
 ngx_http_refine_html_tree(ngx_http_refine_html_t *html)
 {
+    ngx_uint_t  flags;
+
+    flags = ngx_http_refine_html_flags(html);
+
     html->content = NGX_HTTP_REFINE_HTML_IN_TEXT;
     html->empty = 0;
+
+    /* the usual tag, be it a start tag or an end tag */
+
+    if (html->tag == NGX_HTTP_REFINE_HTML_OTHER
+        && !(flags & NGX_HTTP_REFINE_HTML_RAW)
+        && html->nnested == 0 && html->raw == NULL)
+    {
+        html->empty = !html->end & ((flags & NGX_HTTP_REFINE_HTML_VOID) != 0);
+        return;
+    }
 
     if (html->end) {
         ngx_http_refine_html_end_tag(html);

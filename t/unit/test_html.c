@@ -16,6 +16,7 @@
 #include "ngx_stub.h"
 #include "soup.h"
 #include "ngx_http_refine_html.h"
+#include "ngx_http_refine_html_core.h"
 
 
 #define MAX  65536
@@ -480,6 +481,51 @@ test_soup(void **state)
 }
 
 
+/* each name that has a role is found: no two of them have the same place */
+
+static void
+test_names(void **state)
+{
+    size_t                              len;
+    ngx_uint_t                          i;
+    ngx_http_refine_html_text_t         name;
+    const ngx_http_refine_html_name_t  *row;
+
+    static const char  *names[] = {
+        "p", "b", "i", "s", "u", "li", "br", "ul", "h3", "h2", "h4", "h1",
+        "h5", "h6", "dd", "dl", "dt", "em", "hr", "ol", "tt", "div", "img",
+        "svg", "big", "col", "pre", "sub", "sup", "var", "wbr", "xmp", "span",
+        "link", "meta", "area", "base", "body", "code", "desc", "head", "html",
+        "math", "menu", "nobr", "ruby", "input", "style", "title", "table",
+        "small", "embed", "frame", "image", "param", "track", "script",
+        "strong", "center", "iframe", "keygen", "source", "strike", "bgsound",
+        "listing", "noembed", "template", "noscript", "textarea", "basefont",
+        "frameset", "noframes", "plaintext", "blockquote", "foreignobject"
+    };
+
+    ngx_http_refine_html_place();
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        len = strlen(names[i]);
+
+        memset(&name, 0, sizeof(name));
+        memcpy(name.text, names[i], len);
+
+        row = ngx_http_refine_html_find(&name, len,
+                                        ngx_http_refine_html_hash(&name));
+
+        assert_int_equal(row->len, len);
+        assert_memory_equal(row->name.text, name.text, sizeof(name.text));
+
+        /* one that begins alike is another */
+
+        row = ngx_http_refine_html_find(&name, len + 1,
+                                        ngx_http_refine_html_hash(&name));
+        assert_int_equal(row->len, 0);
+    }
+}
+
+
 int
 main(void)
 {
@@ -487,6 +533,7 @@ main(void)
         cmocka_unit_test(test_documents),
         cmocka_unit_test(test_page),
         cmocka_unit_test(test_decode),
+        cmocka_unit_test(test_names),
         cmocka_unit_test(test_soup)
     };
 
