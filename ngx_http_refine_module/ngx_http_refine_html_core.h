@@ -82,9 +82,9 @@ struct ngx_http_refine_html_name_s {
 #define ngx_http_refine_html_alpha(c)                                         \
     (((c) | 0x20) >= 'a' && ((c) | 0x20) <= 'z')
 
-/* a blank, "/" or ">": what ends the name of a tag */
+/* a blank, "/" or ">": what ends the name of a tag; a bit each, for c < 64 */
 #define ngx_http_refine_html_ends(c)                                          \
-    ((c) == '>' || (c) == '/' || ngx_http_refine_html_blank(c))
+    ((c) < 64 && (NGX_HTTP_REFINE_HTML_ENDING >> (c) & 1))
 
 #define ngx_http_refine_html_lower(c)                                         \
     (((c) >= 'A' && (c) <= 'Z') ? ((c) | 0x20) : (c))
@@ -94,7 +94,6 @@ struct ngx_http_refine_html_name_s {
 /* odd, and such that the hashes of all names in the table begin differently */
 #define NGX_HTTP_REFINE_HTML_FACTOR  10828207031823453147ULL
 
-/* the characters of ngx_http_refine_html_ends(), all below 64, a bit each */
 #define NGX_HTTP_REFINE_HTML_ENDING                                           \
     (1ULL << '>' | 1ULL << '/' | 1ULL << ' ' | 1ULL << '\t' | 1ULL << LF      \
      | 1ULL << '\f' | 1ULL << CR)
@@ -241,7 +240,7 @@ ngx_http_refine_html_name(ngx_http_refine_html_text_t *name, u_char *p,
 
     n = __builtin_ctz(found);
 
-    if (!(NGX_HTTP_REFINE_HTML_ENDING >> p[n] & 1)) {
+    if (!ngx_http_refine_html_ends(p[n])) {
         return 0;
     }
 

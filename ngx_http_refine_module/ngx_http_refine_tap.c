@@ -173,9 +173,8 @@ ngx_http_refine_tap_start(ngx_http_request_t *r,
 
     ngx_http_refine_tap_value_init(&tap->values, r, conf);
 
-    tap->packed.pool = tap->values.pool;
-    tap->packed.handler = ngx_http_refine_tap_plain;
-    tap->packed.data = tap;
+    ngx_http_refine_tap_gzip_init(&tap->packed, tap->values.pool,
+                                  ngx_http_refine_tap_plain, tap);
     tap->packed.early = (tap->hold != NULL);
 
     /* without it a body from a file would pass by as a descriptor */

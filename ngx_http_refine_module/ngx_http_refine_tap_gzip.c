@@ -5,8 +5,6 @@
 /* as much as zlib needs for a stream, and some 200k of JSON */
 #define NGX_HTTP_REFINE_TAP_GZIP_HELD    (40 * 1024)
 
-#define NGX_HTTP_REFINE_TAP_GZIP_FIRST   (8 * 1024)
-
 /* inflated at a time, of the stack; zlib copies its window once a call */
 #define NGX_HTTP_REFINE_TAP_GZIP_STREAM  (64 * 1024)
 
@@ -21,6 +19,20 @@ static ngx_int_t ngx_http_refine_tap_gzip_stream(
     ngx_http_refine_tap_gzip_t *gz, u_char *p, size_t len);
 
 
+void
+ngx_http_refine_tap_gzip_init(ngx_http_refine_tap_gzip_t *gz, ngx_pool_t *pool,
+    ngx_http_refine_tap_gzip_pt handler, void *data)
+{
+    ngx_memzero(gz, sizeof(ngx_http_refine_tap_gzip_t));
+
+    gz->handler = handler;
+    gz->data = data;
+
+    (void) ngx_http_refine_buf_init(&gz->held, pool, 0,
+                                    NGX_HTTP_REFINE_TAP_GZIP_HELD);
+}
+
+
 ngx_int_t
 ngx_http_refine_tap_gzip_read(ngx_http_refine_tap_gzip_t *gz, u_char *p,
     size_t len, ngx_uint_t last)
@@ -30,7 +42,7 @@ ngx_http_refine_tap_gzip_read(ngx_http_refine_tap_gzip_t *gz, u_char *p,
     if (gz->stream == NULL) {
         rc = NGX_DECLINED;
 
-        if (last && gz->len == 0) {
+        if (last && ngx_http_refine_buf_size(&gz->held) == 0) {
             rc = ngx_http_refine_tap_gzip_whole(gz, p, len);
 
         } else if (!gz->early) {
@@ -43,7 +55,8 @@ ngx_http_refine_tap_gzip_read(ngx_http_refine_tap_gzip_t *gz, u_char *p,
                 }
 
                 len = 0;
-                rc = ngx_http_refine_tap_gzip_whole(gz, gz->held, gz->len);
+                rc = ngx_http_refine_tap_gzip_whole(gz, gz->held.start,
+                                       ngx_http_refine_buf_size(&gz->held));
             }
         }
 
@@ -76,38 +89,15 @@ static ngx_int_t
 ngx_http_refine_tap_gzip_hold(ngx_http_refine_tap_gzip_t *gz, u_char *p,
     size_t len)
 {
-    size_t   size;
-    u_char  *held;
-
-    if (len > NGX_HTTP_REFINE_TAP_GZIP_HELD - gz->len) {
+    if (len > NGX_HTTP_REFINE_TAP_GZIP_HELD
+              - ngx_http_refine_buf_size(&gz->held))
+    {
         return NGX_DECLINED;
     }
 
-    if (len > gz->size - gz->len) {
-        size = ngx_max(gz->size * 2, NGX_HTTP_REFINE_TAP_GZIP_FIRST);
-        size = ngx_max(size, gz->len + len);
-        size = ngx_min(size, NGX_HTTP_REFINE_TAP_GZIP_HELD);
+    ngx_http_refine_buf_append(&gz->held, p, len);
 
-        held = ngx_palloc(gz->pool, size);
-        if (held == NULL) {
-            return NGX_ERROR;
-        }
-
-        if (gz->held) {
-            ngx_memcpy(held, gz->held, gz->len);
-            (void) ngx_pfree(gz->pool, gz->held);
-        }
-
-        gz->held = held;
-        gz->size = size;
-    }
-
-    if (len) {
-        ngx_memcpy(gz->held + gz->len, p, len);
-        gz->len += len;
-    }
-
-    return NGX_OK;
+    return gz->held.failed ? NGX_ERROR : NGX_OK;
 }
 
 
@@ -136,17 +126,15 @@ ngx_http_refine_tap_gzip_start(ngx_http_refine_tap_gzip_t *gz)
 {
     ngx_int_t  rc;
 
-    gz->stream = ngx_http_refine_inflate_create(gz->pool);
+    gz->stream = ngx_http_refine_inflate_create(gz->held.pool);
     if (gz->stream == NULL) {
         return NGX_ERROR;
     }
 
-    rc = ngx_http_refine_tap_gzip_stream(gz, gz->held, gz->len);
+    rc = ngx_http_refine_tap_gzip_stream(gz, gz->held.start,
+                                         ngx_http_refine_buf_size(&gz->held));
 
-    if (gz->held) {
-        (void) ngx_pfree(gz->pool, gz->held);
-        gz->held = NULL;
-    }
+    ngx_http_refine_buf_free(&gz->held);
 
     return rc;
 }
@@ -189,8 +177,5 @@ ngx_http_refine_tap_gzip_free(ngx_http_refine_tap_gzip_t *gz)
         gz->stream = NULL;
     }
 
-    if (gz->held) {
-        (void) ngx_pfree(gz->pool, gz->held);
-        gz->held = NULL;
-    }
+    ngx_http_refine_buf_free(&gz->held);
 }

@@ -12,6 +12,7 @@
 
 #include <ngx_config.h>
 #include <ngx_core.h>
+#include "ngx_http_refine_buf.h"
 #include "ngx_http_refine_inflate.h"
 
 
@@ -23,20 +24,18 @@ typedef ngx_int_t (*ngx_http_refine_tap_gzip_pt)(void *data, u_char *p,
     size_t len);
 
 
-/* zeroes, but for the first four fields, before the first piece */
-
 typedef struct {
-    ngx_pool_t                   *pool;
     ngx_http_refine_tap_gzip_pt   handler;
     void                         *data;
     unsigned                      early:1;  /* what comes is needed at once */
-
     ngx_http_refine_inflate_t    *stream;   /* NULL: it waits */
-    u_char                       *held;     /* copies of what has come */
-    size_t                        len;
-    size_t                        size;
+    ngx_http_refine_buf_t         held;     /* copies of what has come */
 } ngx_http_refine_tap_gzip_t;
 
+
+/* before the first piece; early is 0, and may be set then */
+void ngx_http_refine_tap_gzip_init(ngx_http_refine_tap_gzip_t *gz,
+    ngx_pool_t *pool, ngx_http_refine_tap_gzip_pt handler, void *data);
 
 /*
  * The next piece of the body, of any size, 0 too; last: nothing follows.  It
