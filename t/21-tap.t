@@ -110,9 +110,7 @@ ok(wait_for(sub { grep { $_->{serveId} eq $id } events() }, 'logged'));
 GET /t
 --- error_code: 204
 --- check
-my $chunks = join('', map { sprintf "%x\r\n%s\r\n", length, $_ } $body =~ /(.{1,500})/gs)
-             . "0\r\n\r\n";
-reply('chunked', $chunks, 'Transfer-Encoding' => 'chunked');
+reply('chunked', chunked($body, 500), 'Transfer-Encoding' => 'chunked');
 my $r = whole(get('/s/chunked'), 'chunked');
 is($r->{headers}{'transfer-encoding'}, 'chunked');
 whole(get('/s/chunked?step=3'), 'chunked in pieces');

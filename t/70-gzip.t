@@ -126,8 +126,7 @@ for my $coding ('GZIP', 'x-gzip', 'X-Gzip') {
     reply('coding', $sent{usual}, 'Content-Encoding' => $coding);
     whole(get('/buffered/coding'), $sent{usual}, $coding);
 }
-reply('chunked', join('', map { sprintf "%x\r\n%s\r\n", length, $_ } $sent{usual} =~ /(.{1,99})/gs)
-      . "0\r\n\r\n", 'Content-Encoding' => 'gzip', 'Transfer-Encoding' => 'chunked');
+reply('chunked', chunked($sent{usual}, 99), 'Content-Encoding' => 'gzip', 'Transfer-Encoding' => 'chunked');
 whole(get('/buffered/chunked'), $sent{usual}, 'chunked');
 whole(get('/unbuffered/chunked?step=5'), $sent{usual}, 'chunked, 5 bytes at a time');
 
@@ -430,8 +429,7 @@ cmp_ok(length $sent{inflated}, '<', 10 * 1024);
 for my $name (sort keys %sent) {
     my $sent = $sent{$name};
     for my $chunk (0, 1000, 8192) {
-        reply('x', $chunk ? join('', map { sprintf "%x\r\n%s\r\n", length, $_ } $sent =~ /(.{1,$chunk})/gs)
-                            . "0\r\n\r\n" : $sent,
+        reply('x', $chunk ? chunked($sent, $chunk) : $sent,
               'Content-Encoding' => 'gzip', $chunk ? ('Transfer-Encoding' => 'chunked') : ());
         for my $how ('buffered', 'unbuffered') {
             whole(get("/$how/x$_"), $sent, "$name, by $chunk, $how$_") for '', '?step=3000';

@@ -60,9 +60,7 @@ my $body = '{"q":"caf\u00e9 ' . "\xc3\xa9" . '","filter":{"brand":["a","]"],"n":
 
 for my $place ('memory', 'file', 'small') {
     for my $way ('length', 'chunked') {
-        my $sent = $way eq 'length' ? $body
-                   : join('', map { sprintf "%x\r\n%s\r\n", length $_, $_ }
-                          unpack('(a7)*', $body), '');
+        my $sent = $way eq 'length' ? $body : chunked($body, 7);
         my $e = searched("/$place/x", $sent, $way eq 'length' ? ()
                          : ('Transfer-Encoding' => 'chunked', 'Content-Length' => []));
         is($e->{query}, "caf\x{e9} \x{e9}", "$place, $way");

@@ -15,7 +15,7 @@ use Test::More;
 use Refine;
 use Time::HiRes 'sleep';
 
-our @EXPORT = qw(reply reply_raw asked serve no_serve skipped counted peak
+our @EXPORT = qw(reply reply_raw chunked asked serve no_serve skipped counted peak
                  grown);
 
 my $folder = scratch() . '/up';
@@ -52,6 +52,15 @@ sub reply_raw {
     print {$out} $text;
     close $out;
     return "/$name";
+}
+
+
+# a body in chunks of SIZE bytes (RFC 9112, 7.1)
+
+sub chunked {
+    my ($body, $size) = @_;
+
+    return join '', map { sprintf "%x\r\n%s\r\n", length, $_ } unpack("(a$size)*", $body), '';
 }
 
 

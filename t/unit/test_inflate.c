@@ -25,10 +25,10 @@ static u_char  out[2 * SIZE];
 static ngx_int_t  whole;        /* what the last run said of all at once */
 
 
-/* appends a member to what is at p; its end */
+/* appends a member to what is at p; its end; header: NULL, or what it has */
 
 static u_char *
-test_member(u_char *p, const void *text, size_t len)
+test_with(u_char *p, const void *text, size_t len, gz_header *header)
 {
     z_stream  stream;
 
@@ -36,6 +36,10 @@ test_member(u_char *p, const void *text, size_t len)
 
     assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, MAX_WBITS + 16, 8,
                                   Z_DEFAULT_STRATEGY), Z_OK);
+
+    if (header) {
+        assert_int_equal(deflateSetHeader(&stream, header), Z_OK);
+    }
 
     stream.next_in = (Bytef *) text;
     stream.avail_in = len;
@@ -49,6 +53,13 @@ test_member(u_char *p, const void *text, size_t len)
     deflateEnd(&stream);
 
     return p;
+}
+
+
+static u_char *
+test_member(u_char *p, const void *text, size_t len)
+{
+    return test_with(p, text, len, NULL);
 }
 
 
@@ -331,30 +342,17 @@ static void
 test_header(void **state)
 {
     size_t      len, got;
-    z_stream    stream;
     gz_header   header;
     ngx_uint_t  hcrc;
 
     for (hcrc = 0; hcrc < 2; hcrc++) {
-        memset(&stream, 0, sizeof(stream));
         memset(&header, 0, sizeof(header));
-
-        assert_int_equal(deflateInit2(&stream, 6, Z_DEFLATED, MAX_WBITS + 16,
-                                      8, Z_DEFAULT_STRATEGY), Z_OK);
 
         header.name = (Bytef *) "name";
         header.comment = (Bytef *) "comment";
         header.hcrc = hcrc;
-        assert_int_equal(deflateSetHeader(&stream, &header), Z_OK);
 
-        stream.next_in = (Bytef *) TEXT;
-        stream.avail_in = sizeof(TEXT) - 1;
-        stream.next_out = in;
-        stream.avail_out = sizeof(in);
-        assert_int_equal(deflate(&stream, Z_FINISH), Z_STREAM_END);
-
-        len = stream.next_out - in;
-        deflateEnd(&stream);
+        len = test_with(in, TEXT, sizeof(TEXT) - 1, &header) - in;
 
         assert_int_equal(test_run(len, 5, 100, &got), NGX_OK);
         assert_int_equal(whole, hcrc ? NGX_DECLINED : NGX_OK);
