@@ -73,7 +73,7 @@ __DATA__
 --- config
     location = /c { refine_collect; }
     location = /t { return 204; }
---- init
+--- post_setup_server_root
 main::server(1);
 main::server(2);
 main::name_is(undef);

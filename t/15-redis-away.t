@@ -163,7 +163,7 @@ wait_for(sub { click()->{status} == 204 }, 'back');
 
 
 === TEST 7: nginx starts and answers without Redis
---- init
+--- post_setup_server_root
 main::redis_kill();
 --- catalog
     flush_interval 1h;
@@ -176,6 +176,7 @@ POST /c
 --- response_headers_like
 Retry-After: [1-5]
 --- check
+is(scalar(log_lines(qr/redis .* is up/)), 0, 'it was never there');
 redis_start();
 wait_for(sub { click()->{status} == 204 }, 'works when it is there');
 is(scalar events(), 1);

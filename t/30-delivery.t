@@ -150,7 +150,7 @@ is(join(' ', map { $groups{$_} } sort { $a <=> $b } keys %groups), '3 3 3',
 --- config
     location = /refine/collect { refine_collect; }
     location = /t { return 204; }
---- init
+--- post_setup_server_root
 for my $n (1 .. 1200) {
     Refine::redis('XADD', 'refine:{' . Refine::catalog() . '}:events', '*', 'e',
                   Delivery::line($n));
@@ -171,7 +171,7 @@ wait_for(sub { events() == 0 }, 'acknowledged');
 --- config
     location = /refine/collect { refine_collect; }
     location = /t { return 204; }
---- init
+--- post_setup_server_root
 Refine::redis('XADD', 'refine:{' . Refine::catalog() . '}:events', '*',
               'e', '"x"');
 --- request

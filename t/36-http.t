@@ -275,7 +275,7 @@ is((plain())[0]{headers}{Host}, "two.test:$plain");
     location = /refine/collect { refine_collect; }
     location = /refine/control { refine_control; }
     location = /t { return 204; }
---- init
+--- post_setup_server_root
 main::another_mock_do($main::plain, 'POST', 'dns',
                       { 'moves.test' => undef });
 --- request

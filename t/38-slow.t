@@ -120,7 +120,7 @@ is(scalar events(), 1);
 --- config
     location = /refine/collect { refine_collect; }
     location = /t { return 204; }
---- init
+--- post_setup_server_root
 main::another_mock_do($main::plain, 'POST', 'dns',
                       { 'mute.test' => 'silence' });
 --- request

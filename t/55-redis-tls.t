@@ -351,7 +351,7 @@ redis('ACL', 'DELUSER', 'shop');
 main::http(one => "rediss://shop:p%40ss\@127.0.0.1:$::port $::CA")
 --- config eval
 main::config('one')
---- init
+--- before
 main::redis('ACL', 'SETUSER', 'shop', 'on', '>other', '~refine:*', '+@all');
 --- request
 GET /t

@@ -309,12 +309,13 @@ like(join('', log_lines(qr/was damaged/)),
 --- config
     location = /c { refine_collect; add_header X-Outcome $refine_outcome; }
     location = /t { return 204; }
---- init
+--- post_setup_server_root
 Refine::redis_kill();
 --- request
 GET /t
 --- error_code: 204
 --- check
+is(scalar(log_lines(qr/redis .* is up/)), 0, 'it was never there');
 spooled(one($_)) for 1 .. 3;
 redis_start();
 wait_for(sub { delivered() == 3 }, 'delivered');

@@ -100,7 +100,7 @@ main::http('six.test', '')
 --- config
     location = /refine/collect { refine_collect; }
     location = /t { return 204; }
---- init
+--- post_setup_server_root
 (my $address = $main::six) =~ s/[\[\]]//g;
 main::names('six.test' => [$address]);
 --- request
@@ -119,7 +119,7 @@ main::http('full.test', 'connect_timeout 300ms;')
 --- config
     location = /refine/collect { refine_collect; }
     location = /t { return 204; }
---- init
+--- post_setup_server_root
 main::names('full.test' => ['127.0.0.5', '127.0.0.1']);
 --- request
 GET /t
@@ -145,7 +145,7 @@ main::http('none.test', 'connect_timeout 300ms;')
     location = /refine/collect { refine_collect; }
     location = /refine/control { refine_control; }
     location = /t { return 204; }
---- init
+--- post_setup_server_root
 main::names('none.test' => ['127.0.0.5', '127.0.0.9', '127.0.0.10']);
 --- request
 GET /t
@@ -174,7 +174,7 @@ main::http('silent.test', '', 'valid=1s; resolver_timeout 1s')
     location = /refine/collect { refine_collect; }
     location = /refine/control { refine_control; }
     location = /t { return 204; }
---- init
+--- post_setup_server_root
 main::names('silent.test' => 'silence');
 --- request
 GET /t
@@ -196,7 +196,7 @@ main::http('failing.test', '', 'valid=1s; resolver_timeout 1s')
     location = /refine/collect { refine_collect; }
     location = /refine/control { refine_control; }
     location = /t { return 204; }
---- init
+--- post_setup_server_root
 main::names('failing.test' => 'failure');
 --- request
 GET /t
@@ -217,7 +217,7 @@ main::http('127.0.0.6', 'send_timeout 300ms; delivery_timeout 60s;')
 --- config
     location = /refine/collect { refine_collect; }
     location = /t { return 204; }
---- init
+--- post_setup_server_root
 # more than the kernel takes without the server
 Delivery::backlog(Delivery::line(1, metadata => { note => 'x' x 8_000_000 }));
 --- request
