@@ -505,9 +505,18 @@ ngx_http_refine_queue_stored_handler(ngx_http_refine_call_t *call,
 
     if (!valid) {
         ngx_http_refine_queue_deltas_undo(call);
+    }
 
-        if (reply) {
+    if (!valid && reply) {
+
+        if (reply->type == REDIS_REPLY_ERROR) {
             ngx_http_refine_queue_refused(queue, reply);
+
+        } else {
+
+            /* the answers are out of step: each would be told of another */
+
+            ngx_http_refine_redis_lost(queue->redis, "unexpected reply");
         }
     }
 
@@ -691,9 +700,7 @@ ngx_http_refine_queue_refused(ngx_http_refine_queue_t *queue,
 
     queue->troubled = 1;
 
-    ngx_http_refine_redis_text(text, sizeof(text),
-                               reply->type == REDIS_REPLY_ERROR
-                               ? reply->str : "unexpected reply");
+    ngx_http_refine_redis_text(text, sizeof(text), reply->str);
 
     ngx_log_error(NGX_LOG_ERR, queue->log, 0,
                   "refine: catalog \"%V\": redis refuses to store events: %s",

@@ -95,7 +95,8 @@ const char *ngx_http_refine_redis_state(ngx_http_refine_redis_t *redis);
 
 /*
  * Treats the connection as lost, for an answer that only a Redis that cannot
- * serve gives (READONLY, LOADING, NOAUTH ...): it reconnects with backoff.
+ * serve gives (READONLY, LOADING, NOAUTH ...), or one that belongs to another
+ * command: it reconnects with backoff.
  * Pending handlers run with NULL later in this turn of the event loop.
  */
 void ngx_http_refine_redis_lost(ngx_http_refine_redis_t *redis,

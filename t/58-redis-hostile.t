@@ -240,3 +240,24 @@ for my $fault (qw(close garbage half hang)) {
     back($name, $fault);
 }
 is(try_one('plain0'), 204, 'the other one never noticed');
+
+
+
+=== TEST 6: an answer that belongs to another store
+--- http_config eval: main::http(1, '5s')
+--- config eval: main::config(1)
+--- request
+GET /t
+--- error_code: 204
+--- check
+for my $name (qw(plain0 tls0)) {
+    back($name, 'greeted');
+    peer_forget();
+    peer_set(store => { raw => rows(bulk('11'), ":2\r\n", ":0\r\n", ":9\r\n") });
+    is(try_one($name), 503, "$name: not taken for its own");
+    is(scalar(log_lines(qr/"$name": redis .* is down: unexpected reply/)), 1);
+    peer_set();
+    back($name, 'on another connection');
+    my @stores = grep { $_->[1] eq 'store' } peer_seen();
+    isnt($stores[-1][0], $stores[0][0]);
+}
