@@ -87,7 +87,7 @@ ngx_http_refine_event_parse(ngx_pool_t *pool, const cJSON *json,
     for (i = 0; rc == NGX_OK && i < NGX_HTTP_REFINE_FIELDS; i++) {
         field = &ngx_http_refine_event_fields[i];
 
-        if (field->check && ctx.values[i]) {
+        if (ctx.values[i] && field->check) {
             rc = field->check(&ctx, field, ctx.values[i]);
         }
     }
@@ -214,6 +214,10 @@ ngx_http_refine_event_fit(ngx_http_refine_event_ctx_t *ctx)
 
     for (i = 0; i < NGX_HTTP_REFINE_FIELDS; i++) {
         field = &ngx_http_refine_event_fields[i];
+
+        if (ctx->values[i] == NULL && !(field->required & bits)) {
+            continue;
+        }
 
         if (!((field->required|field->optional) & bits)) {
             ctx->values[i] = NULL;

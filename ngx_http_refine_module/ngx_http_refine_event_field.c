@@ -42,6 +42,14 @@ static ngx_int_t ngx_http_refine_event_json(ngx_http_refine_event_ctx_t *ctx,
 
 #define ngx_http_refine_event_key(s)  ngx_string(s), ngx_string(",\"" s "\":")
 
+/* a hash of a name, which is not empty, without collisions among the fields */
+
+#define NGX_HTTP_REFINE_EVENT_PLACES  64
+
+#define ngx_http_refine_event_place(name, len)                                \
+    (((len) + 10 * (u_char) (name)[0] + 9 * (u_char) (name)[(len) - 1])       \
+     % NGX_HTTP_REFINE_EVENT_PLACES)
+
 
 const char  ngx_http_refine_event_id_error[] =
     "must be a string of 1 to 256 bytes without control characters";
@@ -220,18 +228,28 @@ const ngx_http_refine_event_field_t
 ngx_int_t
 ngx_http_refine_event_field_find(const char *name)
 {
-    size_t            len;
-    ngx_int_t         i;
-    const ngx_str_t  *known;
+    size_t             len;
+    ngx_uint_t         i;
+    const ngx_str_t   *known;
+
+    /* in which row a name with such a hash is; no two names have the same */
+
+    static u_char      places[NGX_HTTP_REFINE_EVENT_PLACES];
+    static ngx_uint_t  placed;
+
+    for ( /* void */ ; placed < NGX_HTTP_REFINE_FIELDS; placed++) {
+        known = &ngx_http_refine_event_fields[placed].name;
+        i = ngx_http_refine_event_place(known->data, known->len);
+
+        places[i] = (u_char) placed;
+    }
 
     len = ngx_strlen(name);
+    i = len ? places[ngx_http_refine_event_place(name, len)] : 0;
+    known = &ngx_http_refine_event_fields[i].name;
 
-    for (i = 0; i < NGX_HTTP_REFINE_FIELDS; i++) {
-        known = &ngx_http_refine_event_fields[i].name;
-
-        if (known->len == len && ngx_memcmp(known->data, name, len) == 0) {
-            return i;
-        }
+    if (known->len == len && ngx_memcmp(known->data, name, len) == 0) {
+        return i;
     }
 
     if (ngx_strcmp(name, "productId") == 0) {

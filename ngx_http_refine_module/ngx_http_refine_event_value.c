@@ -45,7 +45,11 @@ ngx_http_refine_value_plain(ngx_str_t *text)
     for (p = text->data; p < last; p++) {
         c = *p;
 
-        if (c < 0x20 || c == 0x7f) {
+        if (c >= 0x20 && c < 0x7f) {
+            continue;
+        }
+
+        if (c < 0x80) {
             return NGX_DECLINED;
         }
 

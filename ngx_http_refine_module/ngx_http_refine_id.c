@@ -16,44 +16,43 @@
 
 static ngx_int_t ngx_http_refine_id_random(u_char *p, size_t n);
 static ngx_int_t ngx_http_refine_id_kernel(u_char *p, size_t n);
-static ngx_uint_t ngx_http_refine_id_of(const uint32_t *set, ngx_str_t *text,
+static ngx_uint_t ngx_http_refine_id_of(ngx_uint_t kind, ngx_str_t *text,
     size_t from);
 
 
-/* a bit for each byte that a text may have, as ngx_escape_uri() has them */
+/* what a byte may stand in: a cookie's id, an event's, a serve's */
 
-static const uint32_t  ngx_http_refine_id_alnum[] = {
-    0x00000000,
-    0x03ff0000,      /* 0-9 */
-    0x07fffffe,      /* A-Z */
-    0x07fffffe,      /* a-z */
-    0, 0, 0, 0
+#define NGX_HTTP_REFINE_ID_ALNUM  1
+#define NGX_HTTP_REFINE_ID_EVENT  2
+#define NGX_HTTP_REFINE_ID_SERVE  4
+
+#define A  (NGX_HTTP_REFINE_ID_ALNUM|E)
+#define E  (NGX_HTTP_REFINE_ID_EVENT|S)
+#define S  NGX_HTTP_REFINE_ID_SERVE
+
+static const u_char  ngx_http_refine_id_bytes[256] = {
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    0, S, 0, S, S, S, 0, 0, S, S, S, S, S, E, S, S,   /*  !"#$%&'()*+,-./ */
+    A, A, A, A, A, A, A, A, A, A, S, S, 0, S, 0, S,   /* 0123456789:;<=>? */
+    S, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A,   /* @ABCDEFGHIJKLMNO */
+    A, A, A, A, A, A, A, A, A, A, A, S, 0, S, S, E,   /* PQRSTUVWXYZ[\]^_ */
+    S, A, A, A, A, A, A, A, A, A, A, A, A, A, A, A,   /* `abcdefghijklmno */
+    A, A, A, A, A, A, A, A, A, A, A, S, S, S, S, 0    /* pqrstuvwxyz{|}~  */
 };
 
-static const uint32_t  ngx_http_refine_id_event[] = {
-    0x00000000,
-    0x03ff2000,      /* 0-9 - */
-    0x87fffffe,      /* A-Z _ */
-    0x07fffffe,      /* a-z */
-    0, 0, 0, 0
-};
-
-static const uint32_t  ngx_http_refine_id_serve[] = {
-    0x00000000,
-    0xafffff3a,      /* all but the space and " & ' < > */
-    0xefffffff,      /* all but the backslash */
-    0x7fffffff,      /* all but DEL */
-    0, 0, 0, 0
-};
+#undef A
+#undef E
+#undef S
 
 
 ngx_int_t
 ngx_http_refine_id_uuid7(u_char *dst, uint64_t ms)
 {
-    u_char         id[16];
-    ngx_uint_t     i;
+    u_char               *p, id[16];
+    ngx_uint_t            i;
 
-    static u_char  hex[] = "0123456789abcdef";
+    static const size_t   groups[] = { 4, 2, 2, 2, 6 };
 
     if (ngx_http_refine_id_random(&id[6], 10) != NGX_OK) {
         return NGX_ERROR;
@@ -66,14 +65,16 @@ ngx_http_refine_id_uuid7(u_char *dst, uint64_t ms)
     id[6] = (u_char) (0x70 | (id[6] & 0x0f));
     id[8] = (u_char) (0x80 | (id[8] & 0x3f));
 
-    for (i = 0; i < 16; i++) {
+    p = id;
 
-        if (i == 4 || i == 6 || i == 8 || i == 10) {
+    for (i = 0; i < 5; i++) {
+
+        if (i) {
             *dst++ = '-';
         }
 
-        *dst++ = hex[id[i] >> 4];
-        *dst++ = hex[id[i] & 0x0f];
+        dst = ngx_hex_dump(dst, p, groups[i]);
+        p += groups[i];
     }
 
     return NGX_OK;
@@ -125,7 +126,7 @@ ngx_http_refine_id_cookie_check(ngx_str_t *text, u_char kind)
     if (text->len != NGX_HTTP_REFINE_COOKIE_LEN
         || text->data[0] != kind
         || text->data[1] != '_'
-        || !ngx_http_refine_id_of(ngx_http_refine_id_alnum, text, 2))
+        || !ngx_http_refine_id_of(NGX_HTTP_REFINE_ID_ALNUM, text, 2))
     {
         return NGX_DECLINED;
     }
@@ -138,7 +139,7 @@ ngx_int_t
 ngx_http_refine_id_event_check(ngx_str_t *text)
 {
     if (text->len == 0 || text->len > NGX_HTTP_REFINE_ID_EVENT_MAX
-        || !ngx_http_refine_id_of(ngx_http_refine_id_event, text, 0))
+        || !ngx_http_refine_id_of(NGX_HTTP_REFINE_ID_EVENT, text, 0))
     {
         return NGX_DECLINED;
     }
@@ -151,7 +152,7 @@ ngx_int_t
 ngx_http_refine_id_serve_check(ngx_str_t *text)
 {
     if (text->len == 0 || text->len > NGX_HTTP_REFINE_ID_SERVE_MAX
-        || !ngx_http_refine_id_of(ngx_http_refine_id_serve, text, 0))
+        || !ngx_http_refine_id_of(NGX_HTTP_REFINE_ID_SERVE, text, 0))
     {
         return NGX_DECLINED;
     }
@@ -161,14 +162,14 @@ ngx_http_refine_id_serve_check(ngx_str_t *text)
 
 
 static ngx_uint_t
-ngx_http_refine_id_of(const uint32_t *set, ngx_str_t *text, size_t from)
+ngx_http_refine_id_of(ngx_uint_t kind, ngx_str_t *text, size_t from)
 {
     u_char  *p, *last;
 
     last = text->data + text->len;
 
     for (p = text->data + from; p < last; p++) {
-        if (!(set[*p >> 5] & (1U << (*p & 0x1f)))) {
+        if (!(ngx_http_refine_id_bytes[*p] & kind)) {
             return 0;
         }
     }

@@ -39,7 +39,6 @@ static uint64_t *ngx_http_refine_shared_bucket(ngx_shm_zone_t *zone,
     ngx_str_t *id, uint64_t *hash);
 static uint64_t ngx_http_refine_shared_hash(ngx_http_refine_shared_t *sh,
     ngx_str_t *id);
-static void ngx_http_refine_shared_round(uint64_t v[4]);
 
 
 ngx_shm_zone_t *
@@ -288,74 +287,70 @@ ngx_http_refine_shared_bucket(ngx_shm_zone_t *zone, ngx_str_t *id,
 }
 
 
-/* SipHash-2-4 */
+/* SipHash-2-4; words are the machine's own, for a hash is of one machine */
+
+#define ngx_http_refine_shared_rotl(x, n)  (((x) << (n)) | ((x) >> (64 - (n))))
+
+#define ngx_http_refine_shared_round(a, b, c, d)                              \
+    a += b;                                                                   \
+    c += d;                                                                   \
+    b = ngx_http_refine_shared_rotl(b, 13) ^ a;                               \
+    d = ngx_http_refine_shared_rotl(d, 16) ^ c;                               \
+    a = ngx_http_refine_shared_rotl(a, 32);                                   \
+    c += b;                                                                   \
+    a += d;                                                                   \
+    b = ngx_http_refine_shared_rotl(b, 17) ^ c;                               \
+    d = ngx_http_refine_shared_rotl(d, 21) ^ a;                               \
+    c = ngx_http_refine_shared_rotl(c, 32)
 
 static uint64_t
 ngx_http_refine_shared_hash(ngx_http_refine_shared_t *sh, ngx_str_t *id)
 {
-    u_char    *p;
-    size_t     len, n, i;
-    uint64_t   m, v[4];
+    u_char      *p;
+    size_t       len, i;
+    uint64_t     m, a, b, c, d;
+    ngx_uint_t   last;
 
-    v[0] = sh->key[0] ^ 0x736f6d6570736575ULL;
-    v[1] = sh->key[1] ^ 0x646f72616e646f6dULL;
-    v[2] = sh->key[0] ^ 0x6c7967656e657261ULL;
-    v[3] = sh->key[1] ^ 0x7465646279746573ULL;
+    a = sh->key[0] ^ 0x736f6d6570736575ULL;
+    b = sh->key[1] ^ 0x646f72616e646f6dULL;
+    c = sh->key[0] ^ 0x6c7967656e657261ULL;
+    d = sh->key[1] ^ 0x7465646279746573ULL;
 
     p = id->data;
     len = id->len;
 
-    for ( ;; ) {
-        n = ngx_min(len, 8);
-        m = (n < 8) ? (uint64_t) id->len << 56 : 0;
+    do {
+        last = (len < 8);
 
-        for (i = 0; i < n; i++) {
-            m |= (uint64_t) p[i] << (8 * i);
+        if (last) {
+            m = (uint64_t) id->len << 56;
+
+            for (i = 0; i < len; i++) {
+                m |= (uint64_t) p[i] << (8 * i);
+            }
+
+        } else {
+            ngx_memcpy(&m, p, 8);
+            p += 8;
+            len -= 8;
         }
 
-        v[3] ^= m;
-        ngx_http_refine_shared_round(v);
-        ngx_http_refine_shared_round(v);
-        v[0] ^= m;
+        d ^= m;
+        ngx_http_refine_shared_round(a, b, c, d);
+        ngx_http_refine_shared_round(a, b, c, d);
+        a ^= m;
 
-        if (n < 8) {
-            break;
-        }
+    } while (!last);
 
-        p += 8;
-        len -= 8;
-    }
-
-    v[2] ^= 0xff;
+    c ^= 0xff;
 
     for (i = 0; i < 4; i++) {
-        ngx_http_refine_shared_round(v);
+        ngx_http_refine_shared_round(a, b, c, d);
     }
 
-    m = v[0] ^ v[1] ^ v[2] ^ v[3];
+    m = a ^ b ^ c ^ d;
 
     /* 0 marks a free place */
 
     return m ? m : 1;
-}
-
-
-static void
-ngx_http_refine_shared_round(uint64_t v[4])
-{
-#define ngx_http_refine_shared_rotl(x, n)  (((x) << (n)) | ((x) >> (64 - (n))))
-
-    v[0] += v[1];
-    v[2] += v[3];
-    v[1] = ngx_http_refine_shared_rotl(v[1], 13) ^ v[0];
-    v[3] = ngx_http_refine_shared_rotl(v[3], 16) ^ v[2];
-    v[0] = ngx_http_refine_shared_rotl(v[0], 32);
-
-    v[2] += v[1];
-    v[0] += v[3];
-    v[1] = ngx_http_refine_shared_rotl(v[1], 17) ^ v[2];
-    v[3] = ngx_http_refine_shared_rotl(v[3], 21) ^ v[0];
-    v[2] = ngx_http_refine_shared_rotl(v[2], 32);
-
-#undef ngx_http_refine_shared_rotl
 }

@@ -260,13 +260,4 @@ ngx_sha1_final(u_char result[20], ngx_sha1_t *ctx)
 }
 
 
-u_char *
-ngx_hex_dump(u_char *dst, u_char *src, size_t len)
-{
-    memset(dst, '0', 2 * len);
-
-    return dst + 2 * len;
-}
-
-
 #endif /* _FUZZ_NGINX_H_INCLUDED_ */

@@ -274,6 +274,18 @@ ngx_strlcasestrn(u_char *s1, u_char *last, u_char *s2, size_t n)
 }
 
 
+u_char *
+ngx_hex_dump(u_char *dst, u_char *src, size_t len)
+{
+    while (len--) {
+        *dst++ = "0123456789abcdef"[*src >> 4];
+        *dst++ = "0123456789abcdef"[*src++ & 0x0f];
+    }
+
+    return dst;
+}
+
+
 /* the text ends with a NUL here, for which the caller has no room */
 
 size_t

@@ -22,18 +22,6 @@ static ngx_queue_t   test_list;
 static ngx_uint_t    test_gone;
 
 
-u_char *
-ngx_hex_dump(u_char *dst, u_char *src, size_t len)
-{
-    while (len--) {
-        *dst++ = "0123456789abcdef"[*src >> 4];
-        *dst++ = "0123456789abcdef"[*src++ & 15];
-    }
-
-    return dst;
-}
-
-
 static void
 test_cleanup(void *data)
 {
