@@ -342,3 +342,26 @@ for my $bad ('{"a":}', '[1,]', '{"a":01}', '["' . "\xff" . '"]', '{]', '[1}') {
     is($e->{filters}, undef, $bad) if $e;
     is($e->{sortBy}, 'z') if $e;
 }
+
+
+
+=== TEST 8: a part of the path, over a regex that runs later
+--- http_extra
+    map $http_user_agent $people {
+        ~*(bot)  0;
+        ~(.+)    1;
+    }
+--- catalog
+    flush_interval 1h;
+--- config
+    location ~ ^/s/(?<term>.+) {
+        proxy_pass http://unix:$TEST_NGINX_UPSTREAM;
+        refine_serve search query=$term if=$people;
+    }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+reply('wool', $BODY);
+is(serve(get('/s/wool', 'User-Agent' => 'x'))->{query}, 'wool');
