@@ -287,7 +287,7 @@ ngx_http_refine_conf_selectors(ngx_http_refine_conf_serve_t *ctx, ngx_uint_t i,
 {
     u_char                  *p, *end, *last;
     ngx_str_t                path;
-    ngx_uint_t               rank;
+    ngx_uint_t               rank, quoted;
     const char              *error;
     ngx_http_refine_path_t  *compiled;
 
@@ -299,10 +299,18 @@ ngx_http_refine_conf_selectors(ngx_http_refine_conf_serve_t *ctx, ngx_uint_t i,
         /* "json:" and "body:" are of one length */
 
         path.data = p + 5;
+        quoted = 0;
 
         for (end = path.data; end < last; end++) {
-            if (*end == '|' && last - end > 5
-                && ngx_strncmp(end + 1, ctx->texts[i].data, 5) == 0)
+
+            if (*end == '"') {
+                quoted = !quoted;
+
+            } else if (*end == '\\' && quoted && end + 1 < last) {
+                end++;
+
+            } else if (*end == '|' && !quoted && last - end > 5
+                       && ngx_strncmp(end + 1, ctx->texts[i].data, 5) == 0)
             {
                 break;
             }

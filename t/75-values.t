@@ -365,3 +365,26 @@ GET /t
 --- check
 reply('wool', $BODY);
 is(serve(get('/s/wool', 'User-Agent' => 'x'))->{query}, 'wool');
+
+
+
+=== TEST 9: what looks like a second selector, within a quoted name
+--- catalog
+    flush_interval 1h;
+--- config
+    location /s/ {
+        proxy_pass http://unix:$TEST_NGINX_UPSTREAM;
+        refine_serve search
+            'items=json:["a|json:b\\"|json:c"][]|json:["d\\\\"][]|json:e[]';
+    }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+reply('x', '{"a|json:b\\"|json:c":["1"],"e":["2"]}');
+is_deeply(serve(get('/s/x'))->{itemIds}, ['1']);
+reply('x', '{"e":["2"],"d\\\\":["3"]}');
+is_deeply(serve(get('/s/x'))->{itemIds}, ['3']);
+reply('x', '{"e":["2"]}');
+is_deeply(serve(get('/s/x'))->{itemIds}, ['2']);
