@@ -336,8 +336,8 @@ GET /t
 redis_stop();
 redis_start('--dbfilename', 'loading.rdb');
 redis('SET', "k$_", $_) for 1 .. 300;
-back();
 keep();
+back();
 my $queued = events();
 redis('SAVE');
 redis_kill();
