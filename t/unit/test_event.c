@@ -5,6 +5,7 @@
  */
 
 #include "event_cases.h"
+#include "ngx_http_refine_event_field.h"
 
 
 static const char  *all[] = { click, view, cart, served, purchase };
@@ -45,6 +46,32 @@ test_types(void **state)
     env.types = (1 << NGX_HTTP_REFINE_CLICK) | (1 << NGX_HTTP_REFINE_VIEW);
     bad_at(purchase, "x", "1", "type", TYPE);
     error_is("must be click or view");
+}
+
+
+/* no two names share a place */
+
+static void
+test_names(void **state)
+{
+    char        *name;
+    ngx_uint_t   i;
+
+    static const char  *none[] = { "", "e", "eventid", "eventIds", "Type",
+                                   "typ", "itemID", "productid", "\xff\xff" };
+
+    for (i = 0; i < NGX_HTTP_REFINE_FIELDS; i++) {
+        name = (char *) ngx_http_refine_event_fields[i].name.data;
+        assert_int_equal(ngx_http_refine_event_field_find(name), i);
+    }
+
+    assert_int_equal(ngx_http_refine_event_field_find("productId"),
+                     NGX_HTTP_REFINE_FIELD_ITEM_ID);
+
+    for (i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+        assert_int_equal(ngx_http_refine_event_field_find(none[i]),
+                         NGX_DECLINED);
+    }
 }
 
 
@@ -529,6 +556,7 @@ main(void)
 {
     const struct CMUnitTest  tests[] = {
         test(test_types),
+        test(test_names),
         test(test_not_event),
         test(test_required),
         test(test_case),
