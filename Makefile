@@ -132,7 +132,7 @@ test:
 	$(prove_plain)
 	$(browsers)
 	t/chaos/test_oracle.py
-	NGX=$(NGX) OBJS=$(OBJS) t/chaos/chaos.py
+	CHAOS_SEED=$${CHAOS_SEED:-7} NGX=$(NGX) OBJS=$(OBJS) t/chaos/chaos.py
 
 unit: $(units)
 	CMOCKA_MESSAGE_OUTPUT=TAP prove --exec '' $(units)

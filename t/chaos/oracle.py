@@ -28,7 +28,8 @@ class Oracle:
         self.serves = {}        # when each was asked for
         self.odd = []
         self.received = {}      # of each event that Refine took: (from, to)
-        self.duplicates = []    # (id, from, to) of all but the last receipt
+        self.duplicates = []    # of all but the last receipt: (id, from, to,
+                                # until it came again)
         self.violations = []
         self.figures = {}
 
@@ -113,8 +114,8 @@ class Oracle:
                     if status != "200":
                         continue
                     if event in self.received:
-                        self.duplicates.append((event,
-                                                *self.received[event]))
+                        self.duplicates.append(
+                            (event, *self.received[event], begin))
                     self.received[event] = (begin, end)
         self.list("events reached Refine that nobody had sent", unknown)
         self.list("events reached Refine otherwise than sent", wrong)
@@ -178,15 +179,21 @@ class Oracle:
 
     def check_duplicates(self, windows):
         """When it was stored, or came first, a fault lasted that explains it.
+
+        Without Redis a worker knows by itself what it has delivered out of
+        order, while an event before it is retried: then a fault that ends the
+        worker or keeps it from writing explains it until it comes again.
         """
         unexplained, resent = [], 0
-        for event, begin, end in self.duplicates:
+        for event, begin, end, again in self.duplicates:
             stored = self.acknowledged.get(event,
                                            self.serves.get(event, begin))
+            local = catalog_of(event) == "local"
             if any(near(window, begin, end) or near(window, stored, stored)
-                   for window in windows if window.fault.repeats and not (
-                       catalog_of(event) == "local"
-                       and window.fault.lane == "redis")):
+                   or local and window.fault.lane in ("nginx", "disk")
+                   and near(window, begin, again)
+                   for window in windows if window.fault.repeats
+                   and not (local and window.fault.lane == "redis")):
                 continue
             if event in self.again:
                 resent += 1

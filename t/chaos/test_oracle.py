@@ -183,15 +183,27 @@ class Test(unittest.TestCase):
         self.run_.window("reloaded", 10, 12)
         self.bad("1 events came again without a fault")
 
-    def test_again_without_redis(self):
-        """Redis is no excuse for a catalog that has none."""
+    def local_again(self, again):
         one = event(1, "local")
         self.run_.client += ["S local-0-1/8 " + word(one),
                              "A local-0-1/8 %.3f stored" % (BEGIN + 8)]
         self.run_.refine += ["%.3f 0 200 %s" % (BEGIN + at, word(one))
-                             for at in (10, 11)]
+                             for at in (10, again)]
+
+    def test_again_without_redis(self):
+        """Redis is no excuse for a catalog that has none."""
+        self.local_again(11)
         self.run_.window("redis_cut", 8, 13)
         self.bad("1 events came again without a fault")
+
+    def test_again_out_of_order(self):
+        """What the worker alone knew is gone with it; not so with Refine."""
+        self.local_again(60)
+        self.run_.window("refine_down", 30, 40)
+        self.run_.window("worker_killed", 70, 71)
+        self.bad("1 events came again without a fault")
+        self.run_.window("master_killed", 30, 31)
+        self.good()
 
     def test_again_by_the_client(self):
         self.again(60)
