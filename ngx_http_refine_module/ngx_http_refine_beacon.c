@@ -222,6 +222,10 @@ ngx_http_refine_beacon_envelope(ngx_http_refine_beacon_t *beacon)
 
     for (json = beacon->tree.root->child; json; json = json->next) {
 
+        if (json->string[0] != 'e' && json->string[0] != 's') {
+            continue;
+        }
+
         if (ngx_strcmp(json->string, "events") == 0) {
 
             if (events) {

@@ -133,18 +133,29 @@ ngx_http_refine_buf_grow(ngx_http_refine_buf_t *b, const void *p, size_t len)
 void
 ngx_http_refine_buf_int(ngx_http_refine_buf_t *b, int64_t n)
 {
-    u_char    *p, text[NGX_INT64_LEN];
-    uint64_t   u;
+    u_char        *p, text[NGX_INT64_LEN];
+    uint64_t       u;
+
+    static u_char  pairs[] = "00010203040506070809" "10111213141516171819"
+                             "20212223242526272829" "30313233343536373839"
+                             "40414243444546474849" "50515253545556575859"
+                             "60616263646566676869" "70717273747576777879"
+                             "80818283848586878889" "90919293949596979899";
 
     /* negated unsigned: -INT64_MIN has no int64_t */
 
     u = (n < 0) ? 0 - (uint64_t) n : (uint64_t) n;
     p = text + sizeof(text);
 
-    do {
-        *--p = (u_char) ('0' + u % 10);
-        u /= 10;
-    } while (u);
+    while (u >= 10) {
+        p -= 2;
+        ngx_memcpy(p, &pairs[2 * (u % 100)], 2);
+        u /= 100;
+    }
+
+    if (u || p == text + sizeof(text)) {
+        *--p = (u_char) ('0' + u);
+    }
 
     if (n < 0) {
         *--p = '-';
@@ -194,7 +205,9 @@ ngx_http_refine_buf_json(ngx_http_refine_buf_t *b, const u_char *p, size_t len)
 
     /* from here on there is always room for what is left and the quote */
 
-    if (ngx_http_refine_buf_reserve(b, len + 2) != NGX_OK) {
+    if ((b->failed || (size_t) (b->end - b->pos) < len + 2)
+        && ngx_http_refine_buf_reserve(b, len + 2) != NGX_OK)
+    {
         return;
     }
 

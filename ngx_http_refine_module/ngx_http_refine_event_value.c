@@ -35,15 +35,40 @@ ngx_http_refine_value_text(const cJSON *json, size_t min, size_t max,
 }
 
 
+/*
+ * Whether one of eight bytes is below a space, or above "~": a carry or borrow
+ * into the next byte comes from one that is so itself.
+ */
+
+#define NGX_HTTP_REFINE_VALUE_ONES  0x0101010101010101ULL
+
+#define ngx_http_refine_value_odd(v)                                          \
+    (((v) | ((v) + NGX_HTTP_REFINE_VALUE_ONES)                                \
+      | ((v) - 0x20 * NGX_HTTP_REFINE_VALUE_ONES))                            \
+     & 0x80 * NGX_HTTP_REFINE_VALUE_ONES)
+
+
 ngx_int_t
 ngx_http_refine_value_plain(ngx_str_t *text)
 {
-    u_char  c, *p, *last;
+    u_char    c, *p, *last;
+    uint64_t  v;
 
-    last = text->data + text->len;
+    p = text->data;
+    last = p + text->len;
 
-    for (p = text->data; p < last; p++) {
-        c = *p;
+    while (p < last) {
+
+        if (last - p >= 8) {
+            ngx_memcpy(&v, p, 8);
+
+            if (!ngx_http_refine_value_odd(v)) {
+                p += 8;
+                continue;
+            }
+        }
+
+        c = *p++;
 
         if (c >= 0x20 && c < 0x7f) {
             continue;
@@ -55,7 +80,7 @@ ngx_http_refine_value_plain(ngx_str_t *text)
 
         /* U+0080-U+009F */
 
-        if (c == 0xc2 && p + 1 < last && p[1] < 0xa0) {
+        if (c == 0xc2 && p < last && *p < 0xa0) {
             return NGX_DECLINED;
         }
     }

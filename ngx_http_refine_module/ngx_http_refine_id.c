@@ -49,10 +49,8 @@ static const u_char  ngx_http_refine_id_bytes[256] = {
 ngx_int_t
 ngx_http_refine_id_uuid7(u_char *dst, uint64_t ms)
 {
-    u_char               *p, id[16];
-    ngx_uint_t            i;
-
-    static const size_t   groups[] = { 4, 2, 2, 2, 6 };
+    u_char      id[16], hex[32];
+    ngx_uint_t  i;
 
     if (ngx_http_refine_id_random(&id[6], 10) != NGX_OK) {
         return NGX_ERROR;
@@ -65,17 +63,17 @@ ngx_http_refine_id_uuid7(u_char *dst, uint64_t ms)
     id[6] = (u_char) (0x70 | (id[6] & 0x0f));
     id[8] = (u_char) (0x80 | (id[8] & 0x3f));
 
-    p = id;
+    ngx_hex_dump(hex, id, 16);
 
-    for (i = 0; i < 5; i++) {
-
-        if (i) {
-            *dst++ = '-';
-        }
-
-        dst = ngx_hex_dump(dst, p, groups[i]);
-        p += groups[i];
-    }
+    dst = ngx_cpymem(dst, hex, 8);
+    *dst++ = '-';
+    dst = ngx_cpymem(dst, hex + 8, 4);
+    *dst++ = '-';
+    dst = ngx_cpymem(dst, hex + 12, 4);
+    *dst++ = '-';
+    dst = ngx_cpymem(dst, hex + 16, 4);
+    *dst++ = '-';
+    ngx_memcpy(dst, hex + 20, 12);
 
     return NGX_OK;
 }

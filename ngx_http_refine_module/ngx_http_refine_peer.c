@@ -74,8 +74,6 @@ static void ngx_http_refine_peer_received(ngx_http_refine_peer_t *peer,
 static void ngx_http_refine_peer_read_ended(ngx_http_refine_peer_t *peer,
     ssize_t n, ngx_err_t err);
 
-static ngx_int_t ngx_http_refine_peer_reserve(ngx_http_refine_peer_t *peer,
-    size_t len);
 static void ngx_http_refine_peer_write_handler(ngx_event_t *wev);
 static void ngx_http_refine_peer_posted_handler(ngx_event_t *ev);
 static void ngx_http_refine_peer_write(ngx_http_refine_peer_t *peer);
@@ -512,7 +510,7 @@ ngx_http_refine_peer_read_ended(ngx_http_refine_peer_t *peer, ssize_t n,
 }
 
 
-static ngx_int_t
+ngx_int_t
 ngx_http_refine_peer_reserve(ngx_http_refine_peer_t *peer, size_t len)
 {
     u_char  *p;

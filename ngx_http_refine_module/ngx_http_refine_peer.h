@@ -65,6 +65,13 @@ ngx_http_refine_peer_t *ngx_http_refine_peer_connect(
 ngx_int_t ngx_http_refine_peer_send(ngx_http_refine_peer_t *peer,
     const void *p, size_t len);
 
+/*
+ * Room for so many bytes: to queue them, in one piece or in several, does not
+ * fail then.  NGX_ERROR: out of memory.
+ */
+ngx_int_t ngx_http_refine_peer_reserve(ngx_http_refine_peer_t *peer,
+    size_t len);
+
 /* what was queued and is not written yet */
 size_t ngx_http_refine_peer_unsent(ngx_http_refine_peer_t *peer);
 

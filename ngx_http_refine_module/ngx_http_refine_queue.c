@@ -89,6 +89,7 @@ ngx_http_refine_queue_init(ngx_http_refine_queue_t *queue)
     ngx_queue_init(&queue->spare);
     ngx_queue_init(&queue->failed);
     ngx_queue_init(&queue->later);
+    ngx_queue_init(&queue->tickets);
     ngx_queue_init(&queue->waiting);
     ngx_queue_init(&queue->kept);
     ngx_queue_init(&queue->returned);

@@ -64,7 +64,8 @@ ngx_http_refine_queue_drain_read(ngx_http_refine_queue_t *queue)
         q = ngx_queue_head(&disk->drained);
         ngx_queue_remove(q);
 
-        ngx_free(ngx_queue_data(q, ngx_http_refine_ticket_t, queue));
+        ngx_http_refine_ticket_free(queue,
+                        ngx_queue_data(q, ngx_http_refine_ticket_t, queue));
     }
 
     ngx_post_event(&queue->flush, &ngx_posted_events);
@@ -123,7 +124,7 @@ ngx_http_refine_queue_drain_settle(ngx_http_refine_queue_t *queue,
 
     if (rc == NGX_HTTP_REFINE_STORED) {
         disk->ndrained += ticket->n;
-        ngx_free(ticket);
+        ngx_http_refine_ticket_free(queue, ticket);
 
     } else {
         ngx_queue_insert_tail(&disk->back, &ticket->queue);

@@ -94,6 +94,7 @@ struct ngx_http_refine_ticket_s {
     unsigned                          kept:1;
     unsigned                          drained:1;  /* from the spool */
     unsigned                          large:1;    /* refused by its bytes */
+    unsigned                          spare:1;    /* of those that are kept */
     ngx_uint_t                        n;          /* events */
     ngx_uint_t                        nargs;
     ngx_str_t                         args[1];    /* as the script has them */
@@ -217,6 +218,7 @@ struct ngx_http_refine_queue_s {
     ngx_uint_t                        nbusy;
     time_t                            error_logged;
 
+    ngx_queue_t                       tickets;    /* free ones */
     ngx_queue_t                       waiting;    /* tickets of this turn */
     ngx_queue_t                       kept;       /* tickets nobody awaits */
     ngx_queue_t                       returned;   /* kept, to be sent again */
@@ -246,6 +248,7 @@ struct ngx_http_refine_queue_s {
     u_char                            first_id[NGX_HTTP_REFINE_QUEUE_ID];
     u_char                            last_id[NGX_HTTP_REFINE_QUEUE_ID];
 
+    unsigned                          ticketed:1; /* there is memory of these */
     unsigned                          counted:1;  /* deltas are not all 0 */
     unsigned                          refused:1;  /* OOM and the like */
     unsigned                          retry:1;
@@ -304,17 +307,28 @@ ngx_uint_t ngx_http_refine_queue_starting(ngx_http_refine_queue_t *queue);
 void ngx_http_refine_queue_arm(ngx_http_refine_queue_t *queue);
 
 
+/* queue_ticket.c: from memory that is kept for small ones, or of their own */
+
+/* of the events, which are copied; NULL: out of memory */
+ngx_http_refine_ticket_t *ngx_http_refine_ticket_create(
+    ngx_http_refine_queue_t *queue, ngx_http_refine_event_t *events,
+    ngx_uint_t n);
+
+/* of n arguments for events of "size" bytes, in one piece, to be filled */
+ngx_http_refine_ticket_t *ngx_http_refine_ticket_alloc(
+    ngx_http_refine_queue_t *queue, ngx_uint_t n, ngx_uint_t nargs,
+    size_t size);
+
+void ngx_http_refine_ticket_free(ngx_http_refine_queue_t *queue,
+    ngx_http_refine_ticket_t *ticket);
+
+
 /* queue_store.c */
 
 void ngx_http_refine_queue_flush_handler(ngx_event_t *ev);
 void ngx_http_refine_queue_hold_handler(ngx_event_t *ev);
 void ngx_http_refine_queue_store_deltas(ngx_http_refine_queue_t *queue);
 void ngx_http_refine_queue_store_destroy(ngx_http_refine_queue_t *queue);
-
-/* of n arguments for events of "size" bytes, in one piece, to be filled */
-ngx_http_refine_ticket_t *ngx_http_refine_ticket_alloc(
-    ngx_http_refine_queue_t *queue, ngx_uint_t n, ngx_uint_t nargs,
-    size_t size);
 
 /* tells who waits and frees it, or keeps it for later */
 void ngx_http_refine_ticket_settle(ngx_http_refine_queue_t *queue,

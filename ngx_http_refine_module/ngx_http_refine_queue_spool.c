@@ -16,7 +16,7 @@
 #define NGX_HTTP_REFINE_DISK_CALM     5000           /* between looks */
 
 
-static void ngx_http_refine_disk_forget(ngx_http_refine_queue_spool_t *disk);
+static void ngx_http_refine_disk_forget(ngx_http_refine_queue_t *queue);
 static void ngx_http_refine_disk_run_handler(ngx_event_t *ev);
 static void ngx_http_refine_disk_timer_handler(ngx_event_t *ev);
 static ngx_http_refine_disk_e ngx_http_refine_disk_next(
@@ -121,7 +121,7 @@ ngx_http_refine_queue_spool_destroy(ngx_http_refine_queue_t *queue)
     ngx_http_refine_local_destroy(queue);
 
     ngx_queue_add(&disk->drained, &disk->back);
-    ngx_http_refine_disk_forget(disk);
+    ngx_http_refine_disk_forget(queue);
 
     ngx_http_refine_spool_destroy(disk->spool);
 
@@ -132,15 +132,16 @@ ngx_http_refine_queue_spool_destroy(ngx_http_refine_queue_t *queue)
 /* what was read is still on the disk */
 
 static void
-ngx_http_refine_disk_forget(ngx_http_refine_queue_spool_t *disk)
+ngx_http_refine_disk_forget(ngx_http_refine_queue_t *queue)
 {
     ngx_queue_t  *q;
 
-    while (!ngx_queue_empty(&disk->drained)) {
-        q = ngx_queue_head(&disk->drained);
+    while (!ngx_queue_empty(&queue->disk.drained)) {
+        q = ngx_queue_head(&queue->disk.drained);
         ngx_queue_remove(q);
 
-        ngx_free(ngx_queue_data(q, ngx_http_refine_ticket_t, queue));
+        ngx_http_refine_ticket_free(queue,
+                        ngx_queue_data(q, ngx_http_refine_ticket_t, queue));
     }
 }
 
@@ -292,7 +293,7 @@ ngx_http_refine_disk_other(ngx_http_refine_queue_t *queue)
 
     if (disk->drain && ngx_exiting && disk->nstoring == 0) {
         disk->drain = 0;
-        ngx_http_refine_disk_forget(disk);
+        ngx_http_refine_disk_forget(queue);
         return NGX_HTTP_REFINE_DISK_LEAVE;
     }
 

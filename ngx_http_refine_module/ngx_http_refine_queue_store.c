@@ -12,9 +12,6 @@
 #define NGX_HTTP_REFINE_STORE_CALM     5000           /* ms without refusal */
 
 
-static ngx_http_refine_ticket_t *ngx_http_refine_ticket_create(
-    ngx_http_refine_queue_t *queue, ngx_http_refine_event_t *events,
-    ngx_uint_t n);
 static ngx_int_t ngx_http_refine_queue_step(ngx_http_refine_queue_t *queue,
     ngx_queue_t *kept);
 static ngx_uint_t ngx_http_refine_queue_step_take(
@@ -39,93 +36,6 @@ static void ngx_http_refine_queue_refused(ngx_http_refine_queue_t *queue,
 static void ngx_http_refine_queue_accepted(ngx_http_refine_queue_t *queue);
 static void ngx_http_refine_queue_fail_waiting(
     ngx_http_refine_queue_t *queue);
-
-
-static ngx_http_refine_ticket_t *
-ngx_http_refine_ticket_create(ngx_http_refine_queue_t *queue,
-    ngx_http_refine_event_t *events, ngx_uint_t n)
-{
-    u_char                    *p;
-    size_t                     size;
-    ngx_str_t                 *arg;
-    ngx_uint_t                 i, nargs;
-    ngx_http_refine_ticket_t  *ticket;
-
-    nargs = n;
-    size = n;
-
-    for (i = 0; i < n; i++) {
-        size += events[i].line.len;
-
-        if (events[i].type == NGX_HTTP_REFINE_ITEMS_SERVED) {
-            nargs++;
-            size += events[i].surface.len + events[i].source.len + 1;
-
-        } else if (events[i].labels.len) {
-            nargs++;
-            size += events[i].labels.len;
-        }
-    }
-
-    ticket = ngx_http_refine_ticket_alloc(queue, n, nargs, size - n);
-    if (ticket == NULL) {
-        return NULL;
-    }
-
-    arg = ticket->args;
-    p = ticket->types + n;
-
-    for (i = 0; i < n; i++, arg++) {
-        ticket->types[i] = (u_char) ('0' + events[i].type);
-
-        arg->data = p;
-        arg->len = events[i].line.len;
-        p = ngx_cpymem(p, events[i].line.data, arg->len);
-
-        if (events[i].type == NGX_HTTP_REFINE_ITEMS_SERVED) {
-            arg++;
-            arg->data = p;
-            p = ngx_http_refine_surface_label(p, &events[i].surface,
-                                              &events[i].source);
-            arg->len = p - arg->data;
-
-        } else if (events[i].labels.len) {
-            ticket->types[i] += NGX_HTTP_REFINE_SURFACE_TRACED;
-
-            arg++;
-            arg->data = p;
-            arg->len = events[i].labels.len;
-            p = ngx_cpymem(p, events[i].labels.data, arg->len);
-        }
-    }
-
-    return ticket;
-}
-
-
-ngx_http_refine_ticket_t *
-ngx_http_refine_ticket_alloc(ngx_http_refine_queue_t *queue, ngx_uint_t n,
-    ngx_uint_t nargs, size_t size)
-{
-    ngx_http_refine_ticket_t  *ticket;
-
-    size += sizeof(ngx_http_refine_ticket_t) + nargs * sizeof(ngx_str_t) + n;
-
-    ticket = ngx_alloc(size, queue->log);
-    if (ticket == NULL) {
-        return NULL;
-    }
-
-    ngx_memzero(ticket, sizeof(ngx_http_refine_ticket_t));
-
-    ticket->at = ngx_current_msec;
-    ticket->size = size;
-    ticket->n = n;
-    ticket->nargs = nargs;
-    ticket->types = (u_char *) &ticket->args[nargs];
-
-    return ticket;
-}
 
 
 ngx_http_refine_ticket_t *
@@ -679,7 +589,7 @@ ngx_http_refine_ticket_settle(ngx_http_refine_queue_t *queue,
         }
     }
 
-    ngx_free(ticket);
+    ngx_http_refine_ticket_free(queue, ticket);
 }
 
 
@@ -781,7 +691,8 @@ ngx_http_refine_queue_store_destroy(ngx_http_refine_queue_t *queue)
             q = ngx_queue_head(list);
             ngx_queue_remove(q);
 
-            ngx_free(ngx_queue_data(q, ngx_http_refine_ticket_t, queue));
+            ngx_http_refine_ticket_free(queue,
+                        ngx_queue_data(q, ngx_http_refine_ticket_t, queue));
         }
     }
 }

@@ -3,6 +3,7 @@
 #include <ngx_core.h>
 #include <ngx_event.h>
 #include "ngx_http_refine_redis.h"
+#include "ngx_http_refine_resp.h"
 
 
 #define NGX_HTTP_REFINE_REDIS_BACKOFF      100
@@ -255,9 +256,6 @@ ngx_http_refine_redis_send(ngx_http_refine_redis_t *redis, int argc,
     ngx_http_refine_redis_handler_pt handler, void *data,
     ngx_uint_t greeting)
 {
-    sds                               text;
-    long long                         len;
-    ngx_int_t                         rc;
     ngx_queue_t                      *q;
     ngx_http_refine_redis_pending_t  *pending;
 
@@ -271,18 +269,8 @@ ngx_http_refine_redis_send(ngx_http_refine_redis_t *redis, int argc,
         ngx_queue_insert_head(&redis->free, &pending->queue);
     }
 
-    text = NULL;
-
-    len = redisFormatSdsCommandArgv(&text, argc, argv, argvlen);
-    if (len < 0) {
-        return NGX_ERROR;
-    }
-
-    rc = ngx_http_refine_peer_send(redis->peer, text, (size_t) len);
-
-    redisFreeSdsCommand(text);
-
-    if (rc != NGX_OK) {
+    if (ngx_http_refine_resp_send(redis->peer, argc, argv, argvlen) != NGX_OK)
+    {
         return NGX_ERROR;
     }
 

@@ -24,6 +24,7 @@ my @levels = (
     [1, qw(tree path capture event message response body circuit target)],
     [1, qw(shared dial surface items)],
     [1, qw(peer page)],
+    [1, qw(resp)],
     [2, qw(funnel http redis scripts spool ledger)],
     [2, qw(verdict)],
     [3, qw(queue)],

@@ -167,8 +167,23 @@ test_no_memory(void **state)
 
 
 static void
+check_int(int64_t n)
+{
+    int   len;
+    char  text[32];
+
+    len = snprintf(text, sizeof(text), "%lld", (long long) n);
+
+    ngx_http_refine_buf_int(&buf, n);
+    check(text, len);
+}
+
+
+static void
 test_int(void **state)
 {
+    int64_t  n;
+
     ngx_http_refine_buf_int(&buf, 0);
     check("0", 1);
     ngx_http_refine_buf_int(&buf, -1);
@@ -177,6 +192,16 @@ test_int(void **state)
     check("9223372036854775807", 19);
     ngx_http_refine_buf_int(&buf, INT64_MIN);
     check("-9223372036854775808", 20);
+
+    for (n = 0; n < 10000; n++) {
+        check_int(n);
+    }
+
+    for (n = 10; n < INT64_MAX / 10; n *= 10) {
+        check_int(n - 1);
+        check_int(n);
+        check_int(-n - 1);
+    }
 }
 
 

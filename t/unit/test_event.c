@@ -6,6 +6,7 @@
 
 #include "event_cases.h"
 #include "ngx_http_refine_event_field.h"
+#include "ngx_http_refine_event_value.h"
 
 
 static const char  *all[] = { click, view, cart, served, purchase };
@@ -426,6 +427,43 @@ test_purchase(void **state)
 }
 
 
+/* each byte at each place of a word of eight bytes, and behind the last */
+
+static void
+test_plain(void **state)
+{
+    u_char      bytes[24];
+    ngx_str_t   text;
+    ngx_uint_t  c, i, odd;
+
+    text.data = bytes;
+
+    for (text.len = 1; text.len <= sizeof(bytes); text.len++) {
+        for (i = 0; i < text.len; i++) {
+            for (c = 0; c < 256; c++) {
+                ngx_memset(bytes, 'a', sizeof(bytes));
+                bytes[i] = (u_char) c;
+
+                odd = c < 0x20 || c == 0x7f
+                      || (c == 0xc2 && i + 1 < text.len);
+
+                assert_int_equal(ngx_http_refine_value_plain(&text),
+                                 odd ? NGX_DECLINED : NGX_OK);
+            }
+
+            if (i + 1 < text.len) {
+                ngx_memcpy(bytes + i, "\xc2\x9f", 2);
+                assert_int_equal(ngx_http_refine_value_plain(&text),
+                                 NGX_DECLINED);
+
+                ngx_memcpy(bytes + i, "\xc2\xa0", 2);
+                assert_int_equal(ngx_http_refine_value_plain(&text), NGX_OK);
+            }
+        }
+    }
+}
+
+
 #define item(id, q, p)                                                        \
     "{\"itemId\":" id ",\"quantity\":" q ",\"unitPrice\":" p "}"
 
@@ -569,6 +607,7 @@ main(void)
         test(test_item_ids),
         test(test_json),
         test(test_json_size),
+        test(test_plain),
         test(test_purchase),
         test(test_items),
         test(test_sum),
