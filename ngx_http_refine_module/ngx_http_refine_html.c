@@ -28,6 +28,8 @@ static ngx_inline u_char *ngx_http_refine_html_attr(
     ngx_http_refine_html_t *html, u_char *p, u_char *last);
 static void ngx_http_refine_html_attr_name(ngx_http_refine_html_t *html,
     ngx_str_t *name);
+static ngx_inline ngx_uint_t ngx_http_refine_html_same(u_char *p, u_char *name,
+    size_t len);
 static ngx_inline u_char *ngx_http_refine_html_between(
     ngx_http_refine_html_t *html, u_char *p,
     ngx_http_refine_html_token_e *token);
@@ -143,7 +145,7 @@ ngx_http_refine_html_text(ngx_http_refine_html_t *html, u_char *p,
                 p++;
             }
 
-        } else {
+        } else if (*p != '<') {
             p = ngx_http_refine_html_hop(p, last, '<');
         }
 
@@ -184,7 +186,7 @@ ngx_http_refine_html_less(ngx_http_refine_html_t *html, u_char *p,
         ngx_http_refine_html_open(html, html->state
                                         == NGX_HTTP_REFINE_HTML_END_LESS);
 
-        return ngx_http_refine_html_tag_name(html, p, last, token);
+        return p;
     }
 
     if (html->state == NGX_HTTP_REFINE_HTML_END_LESS) {
@@ -387,7 +389,7 @@ ngx_http_refine_html_others(u_char *p, u_char *last)
 
     for ( ;; ) {
 
-        while (ngx_http_refine_html_blank(*p)) {
+        while (*p <= ' ' && ngx_http_refine_html_blank(*p)) {
             if (++p == last) {
                 return p;
             }
@@ -562,15 +564,52 @@ ngx_http_refine_html_attr(ngx_http_refine_html_t *html, u_char *p,
         name.len = html->attr_len;
     }
 
-    if (p < last) {
-        html->state = NGX_HTTP_REFINE_HTML_AFTER_ATTR;
+    if (p == last) {
+        return p;
+    }
 
-        if (html->attr_len <= NGX_HTTP_REFINE_HTML_MAX_ATTR && !html->end) {
-            ngx_http_refine_html_attr_name(html, &name);
-        }
+    html->state = NGX_HTTP_REFINE_HTML_AFTER_ATTR;
+
+    if (html->attr_len <= NGX_HTTP_REFINE_HTML_MAX_ATTR && !html->end) {
+        ngx_http_refine_html_attr_name(html, &name);
+    }
+
+    /* the usual value at once */
+
+    if (*p == '=' && last - p >= 2 && (p[1] == '"' || p[1] == '\'')) {
+        html->quote = p[1];
+        html->state = NGX_HTTP_REFINE_HTML_IN_QUOTED;
+        p += 2;
     }
 
     return p;
+}
+
+
+/* name: in lower case; p has neither blanks nor control characters */
+
+static ngx_inline ngx_uint_t
+ngx_http_refine_html_same(u_char *p, u_char *name, size_t len)
+{
+    size_t    i;
+    uint64_t  a, b;
+
+    if (len < 8) {
+        return ngx_strncasecmp(p, name, len) == 0;
+    }
+
+    for (i = 0; /* void */ ; i = ngx_min(i + 8, len - 8)) {
+        ngx_memcpy(&a, p + i, 8);
+        ngx_memcpy(&b, name + i, 8);
+
+        if ((a | 0x2020202020202020ULL) != b) {
+            return 0;
+        }
+
+        if (i == len - 8) {
+            return 1;
+        }
+    }
 }
 
 
@@ -583,14 +622,14 @@ ngx_http_refine_html_attr_name(ngx_http_refine_html_t *html, ngx_str_t *name)
     for (i = 0; i < NGX_HTTP_REFINE_HTML_ATTR_NAMES; i++) {
         known = &ngx_http_refine_html_attrs[i].name;
 
-        if (known->len == name->len
-            && ngx_strncasecmp(known->data, name->data, name->len) == 0)
-        {
+        if (known->len == name->len) {
             break;
         }
     }
 
-    if (i == NGX_HTTP_REFINE_HTML_ATTR_NAMES) {
+    if (i == NGX_HTTP_REFINE_HTML_ATTR_NAMES
+        || !ngx_http_refine_html_same(name->data, known->data, name->len))
+    {
         return;
     }
 

@@ -109,15 +109,18 @@ extern const char *const
     ngx_http_refine_html_entities[NGX_HTTP_REFINE_HTML_ENTITIES];
 
 
+/* the first one stands for all that have no role */
+extern const ngx_http_refine_html_name_t  ngx_http_refine_html_names[];
+
+/* which name has a hash that begins so; 0: none has */
+extern u_char  ngx_http_refine_html_places[256];
+
+
 /* makes ready what find() needs, the first time */
 void ngx_http_refine_html_place(void);
 
-/* hash: of the name, by hash(); the row of a name without a role has no len */
-const ngx_http_refine_html_name_t *ngx_http_refine_html_find(
-    ngx_http_refine_html_text_t *name, size_t len, uint64_t hash);
-
-/* what a complete tag changes in the content that follows */
-void ngx_http_refine_html_tree(ngx_http_refine_html_t *html);
+/* what a complete tag changes that is none of the usual ones */
+void ngx_http_refine_html_special(ngx_http_refine_html_t *html);
 
 /* in an svg or math element, and not in HTML content of it */
 ngx_uint_t ngx_http_refine_html_foreign(ngx_http_refine_html_t *html);
@@ -138,6 +141,54 @@ ngx_http_refine_html_hash(const ngx_http_refine_html_text_t *name)
     hash ^= hash >> 32;
 
     return (hash ^ name->words[1]) * NGX_HTTP_REFINE_HTML_FACTOR;
+}
+
+
+/* hash: of the name, by hash(); the row of a name without a role has no len */
+
+static ngx_inline const ngx_http_refine_html_name_t *
+ngx_http_refine_html_find(ngx_http_refine_html_text_t *name, size_t len,
+    uint64_t hash)
+{
+    ngx_uint_t                          i, known;
+    const ngx_http_refine_html_name_t  *row;
+
+    i = ngx_http_refine_html_places[hash >> 56];
+    row = &ngx_http_refine_html_names[i];
+
+    /* without a branch, for nothing tells which name comes next */
+
+    known = (row->name.words[0] == name->words[0])
+            & (row->name.words[1] == name->words[1])
+            & (row->len == len);
+
+    return &ngx_http_refine_html_names[i * known];
+}
+
+
+/* what a complete tag changes in the content that follows */
+
+static ngx_inline void
+ngx_http_refine_html_tree(ngx_http_refine_html_t *html)
+{
+    ngx_uint_t  flags;
+
+    flags = ngx_http_refine_html_flags(html);
+
+    html->content = NGX_HTTP_REFINE_HTML_IN_TEXT;
+    html->empty = 0;
+
+    /* the usual tag, be it a start tag or an end tag */
+
+    if (html->tag == NGX_HTTP_REFINE_HTML_OTHER
+        && !(flags & NGX_HTTP_REFINE_HTML_RAW)
+        && html->nnested == 0 && html->raw == NULL)
+    {
+        html->empty = !html->end & ((flags & NGX_HTTP_REFINE_HTML_VOID) != 0);
+        return;
+    }
+
+    ngx_http_refine_html_special(html);
 }
 
 
@@ -240,7 +291,7 @@ ngx_http_refine_html_name(ngx_http_refine_html_text_t *name, u_char *p,
 
     n = __builtin_ctz(found);
 
-    if (!ngx_http_refine_html_ends(p[n])) {
+    if (p[n] < ' ' && !ngx_http_refine_html_ends(p[n])) {
         return 0;
     }
 

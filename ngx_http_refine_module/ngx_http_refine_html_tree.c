@@ -29,7 +29,7 @@ static void ngx_http_refine_html_breakout(ngx_http_refine_html_t *html);
 
 /* the first one stands for all that have no role */
 
-static const ngx_http_refine_html_name_t  ngx_http_refine_html_names[] = {
+const ngx_http_refine_html_name_t  ngx_http_refine_html_names[] = {
 
     name("", 0),
 
@@ -83,9 +83,7 @@ static const ngx_http_refine_html_name_t  ngx_http_refine_html_names[] = {
 #define NAMES  (sizeof(ngx_http_refine_html_names)                            \
                 / sizeof(ngx_http_refine_html_names[0]))
 
-/* which name has a hash that begins so; 0: none has */
-
-static u_char      ngx_http_refine_html_places[256];
+u_char             ngx_http_refine_html_places[256];
 static ngx_uint_t  ngx_http_refine_html_placed;
 
 
@@ -108,26 +106,6 @@ ngx_http_refine_html_place(void)
 }
 
 
-const ngx_http_refine_html_name_t *
-ngx_http_refine_html_find(ngx_http_refine_html_text_t *name, size_t len,
-    uint64_t hash)
-{
-    ngx_uint_t                          i, known;
-    const ngx_http_refine_html_name_t  *row;
-
-    i = ngx_http_refine_html_places[hash >> 56];
-    row = &ngx_http_refine_html_names[i];
-
-    /* without a branch, for nothing tells which name comes next */
-
-    known = (row->name.words[0] == name->words[0])
-            & (row->name.words[1] == name->words[1])
-            & (row->len == len);
-
-    return &ngx_http_refine_html_names[i * known];
-}
-
-
 ngx_uint_t
 ngx_http_refine_html_foreign(ngx_http_refine_html_t *html)
 {
@@ -144,25 +122,8 @@ ngx_http_refine_html_foreign(ngx_http_refine_html_t *html)
 
 
 void
-ngx_http_refine_html_tree(ngx_http_refine_html_t *html)
+ngx_http_refine_html_special(ngx_http_refine_html_t *html)
 {
-    ngx_uint_t  flags;
-
-    flags = ngx_http_refine_html_flags(html);
-
-    html->content = NGX_HTTP_REFINE_HTML_IN_TEXT;
-    html->empty = 0;
-
-    /* the usual tag, be it a start tag or an end tag */
-
-    if (html->tag == NGX_HTTP_REFINE_HTML_OTHER
-        && !(flags & NGX_HTTP_REFINE_HTML_RAW)
-        && html->nnested == 0 && html->raw == NULL)
-    {
-        html->empty = !html->end & ((flags & NGX_HTTP_REFINE_HTML_VOID) != 0);
-        return;
-    }
-
     if (html->end) {
         ngx_http_refine_html_end_tag(html);
 

@@ -526,6 +526,73 @@ test_names(void **state)
 }
 
 
+static ngx_uint_t
+test_attrs_of(char *doc)
+{
+    ngx_http_refine_html_t        html;
+    ngx_http_refine_html_token_e  token;
+
+    ngx_http_refine_html_init(&html);
+    ngx_http_refine_html_input(&html, (u_char *) doc, strlen(doc));
+
+    do {
+        token = ngx_http_refine_html_next(&html);
+    } while (token == NGX_HTTP_REFINE_HTML_VALUE);
+
+    assert_int_equal(token, NGX_HTTP_REFINE_HTML_TAG);
+
+    return html.attrs;
+}
+
+
+/* in either case, and with no other byte in the place of one of theirs */
+
+static void
+test_attr_names(void **state)
+{
+    int         c, same;
+    char        doc[64], *p;
+    size_t      i, k;
+
+    static const struct {
+        const char                  *name;
+        ngx_http_refine_html_attr_e  attr;
+    } names[] = {
+        { "data-refine-item", NGX_HTTP_REFINE_HTML_ITEM },
+        { "data-refine-serve", NGX_HTTP_REFINE_HTML_SERVE },
+        { "data-refine-surface", NGX_HTTP_REFINE_HTML_SURFACE },
+        { "data-refine-source", NGX_HTTP_REFINE_HTML_SOURCE },
+        { "data-refine-serve-id", NGX_HTTP_REFINE_HTML_SERVE_ID },
+        { "data-collect", NGX_HTTP_REFINE_HTML_COLLECT },
+        { "name", NGX_HTTP_REFINE_HTML_NAME }
+    };
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+
+        sprintf(doc, "<meta %s='v'>", names[i].name);
+        p = doc + sizeof("<meta ") - 1;
+
+        for (k = 0; k < strlen(names[i].name); k++) {
+
+            for (c = 1; c < 256; c++) {
+
+                if (strchr(" \t\n\f\r/=>", c)) {
+                    continue;
+                }
+
+                p[k] = (char) c;
+                same = (ngx_tolower(c) == (u_char) names[i].name[k]);
+
+                assert_int_equal(test_attrs_of(doc),
+                                 same ? 1 << names[i].attr : 0);
+            }
+
+            p[k] = names[i].name[k];
+        }
+    }
+}
+
+
 int
 main(void)
 {
@@ -534,6 +601,7 @@ main(void)
         cmocka_unit_test(test_page),
         cmocka_unit_test(test_decode),
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_attr_names),
         cmocka_unit_test(test_soup)
     };
 
