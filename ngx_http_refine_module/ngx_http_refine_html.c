@@ -622,14 +622,14 @@ ngx_http_refine_html_attr_name(ngx_http_refine_html_t *html, ngx_str_t *name)
     for (i = 0; i < NGX_HTTP_REFINE_HTML_ATTR_NAMES; i++) {
         known = &ngx_http_refine_html_attrs[i].name;
 
-        if (known->len == name->len) {
+        if (known->len == name->len
+            && ngx_http_refine_html_same(name->data, known->data, name->len))
+        {
             break;
         }
     }
 
-    if (i == NGX_HTTP_REFINE_HTML_ATTR_NAMES
-        || !ngx_http_refine_html_same(name->data, known->data, name->len))
-    {
+    if (i == NGX_HTTP_REFINE_HTML_ATTR_NAMES) {
         return;
     }
 
