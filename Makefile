@@ -28,7 +28,7 @@ units := $(patsubst t/unit/%.c,$(OBJS)/unit/%,$(wildcard t/unit/test_*.c))
 
 # the fuzz targets, and what they are linked with beside that
 fuzzers := $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
-fuzzed := $(pure) beacon beacon_gzip redis scripts \
+fuzzed := $(pure) beacon beacon_gzip redis resp scripts \
           $(patsubst $(src)/ngx_http_refine_%.c,%,$(wildcard $(src)/*_queue*.c))
 fuzzed_o = $(fuzzed:%=$(OBJS)/fuzz/ngx_http_refine_%.o) $(OBJS)/fuzz/ngx_stub.o
 FUZZ_SECONDS ?= 60

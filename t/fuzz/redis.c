@@ -26,6 +26,8 @@ static fuzz_log_t                             *fuzz_out;
 
 static const ngx_http_refine_peer_handlers_t  *fuzz_handlers;
 static void                                   *fuzz_data;   /* NULL: closed */
+static redisReader                            *fuzz_sent;
+static size_t                                  fuzz_room;
 
 
 /* the peer */
@@ -44,11 +46,43 @@ ngx_http_refine_peer_connect(ngx_http_refine_target_t *target,
 }
 
 
+/* what was sent since the last one is a whole command */
+
+ngx_int_t
+ngx_http_refine_peer_reserve(ngx_http_refine_peer_t *peer, size_t len)
+{
+    redisReply  *command;
+
+    fuzz_assert(fuzz_data != NULL);
+
+    if (fuzz_sent) {
+        fuzz_assert(redisReaderGetReply(fuzz_sent, (void **) &command)
+                    == REDIS_OK);
+        fuzz_assert(command && command->type == REDIS_REPLY_ARRAY
+                    && command->elements > 0
+                    && command->element[0]->type == REDIS_REPLY_STRING
+                    && fuzz_sent->pos == fuzz_sent->len);
+
+        freeReplyObject(command);
+        redisReaderFree(fuzz_sent);
+    }
+
+    fuzz_sent = redisReaderCreate();
+    fuzz_room = len;
+
+    return NGX_OK;
+}
+
+
 ngx_int_t
 ngx_http_refine_peer_send(ngx_http_refine_peer_t *peer, const void *p,
     size_t len)
 {
-    fuzz_assert(fuzz_data != NULL && len && *(char *) p == '*');
+    fuzz_assert(fuzz_data != NULL && len <= fuzz_room);
+
+    fuzz_room -= len;
+
+    fuzz_assert(redisReaderFeed(fuzz_sent, p, len) == REDIS_OK);
 
     return NGX_OK;
 }
