@@ -586,7 +586,7 @@ ngx_http_refine_html_attr(ngx_http_refine_html_t *html, u_char *p,
 }
 
 
-/* name: in lower case; p has neither blanks nor control characters */
+/* name: in lower case; p has no blank, for CR would be taken for "-" */
 
 static ngx_inline ngx_uint_t
 ngx_http_refine_html_same(u_char *p, u_char *name, size_t len)
