@@ -91,8 +91,10 @@ fuzz_run(fuzz_input_t *in, fuzz_log_t *log)
             }
 
             if (token == NGX_HTTP_REFINE_HTML_HEAD_END) {
-                at = html.start;
+                at = (size_t) (ngx_http_refine_html_offset(&html, html.pos)
+                               - html.start);
                 fuzz_assert(fuzz_out.len >= at);
+                at = fuzz_out.len - at;
 
                 if (!fuzz_rewritten) {
                     fuzz_at = at;

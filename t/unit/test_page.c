@@ -258,6 +258,8 @@ static const test_case_t  test_cases[] = {
     { "<html></HEAD >x", "<html>{}</HEAD >x", "" },
     { "<title></head></title><p>", "<title></head></title>{}<p>", "" },
     { "<p>part", "{-}<p>part", "" },
+    { "<html data-refine-serve><head></head>",
+      "<html data-refine-serve" ID("1") "><head>{}</head>", "[|]" },
     { "<html><", "<html><", "" },
     { "<html></head", "<html></head", "" },
 
