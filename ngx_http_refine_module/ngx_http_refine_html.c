@@ -349,6 +349,11 @@ ngx_http_refine_html_attributes(ngx_http_refine_html_t *html, u_char *p,
     while (p < last && *token == NGX_HTTP_REFINE_HTML_AGAIN) {
 
         if (html->state == NGX_HTTP_REFINE_HTML_BEFORE_ATTR) {
+
+            if (*p != '>' && html->tag != NGX_HTTP_REFINE_HTML_META) {
+                p = ngx_http_refine_html_wide(p, last);
+            }
+
             p = ngx_http_refine_html_others(p, last);
 
             if (p == last) {

@@ -17,6 +17,7 @@
 #include "soup.h"
 #include "ngx_http_refine_html.h"
 #include "ngx_http_refine_html_core.h"
+#include "ngx_http_refine_wide.h"
 
 
 #define MAX  65536
@@ -481,6 +482,112 @@ test_soup(void **state)
 }
 
 
+/*
+ * What is passed over many bytes at once, when the document is whole, and not
+ * when it is read byte by byte: all that may follow each other in a tag.  The
+ * tag behind it tells where the first one ended.
+ */
+
+static void
+test_attr_check(const char *doc, size_t len, ngx_uint_t n)
+{
+    char               tag[SOUP_MAX + 256];
+    size_t             size;
+    static test_run_t  whole, run;
+
+    size = sprintf(tag, "<body><%s", (n % 9 == 0) ? "meta" : "b");
+    size += n % 32;
+    memset(tag + size - n % 32, (n % 5) ? ' ' : 'x', n % 32);
+
+    memcpy(tag + size, doc, len);
+    size += len;
+
+    size += sprintf(tag + size, "><i " S " " I "=z><p class='a' id=\"%64s\">",
+                    "");
+
+    test_scan(&whole, tag, size, size, size);
+    test_scan(&run, tag, size, 0, 1);
+
+    if (run.len != whole.len || memcmp(run.text, whole.text, run.len)) {
+        print_error("in: %.*s\nby bytes: %s\nwhole:  %s\n", (int) size, tag,
+                    run.text, whole.text);
+        fail();
+    }
+}
+
+
+static void
+test_attr_soup(void **state)
+{
+    static const char *pieces[] = {
+        " a", " b=c", " d='e'", " f=\"g\"", " href=/p/1", " src=\"/i/1\"",
+        " class=\"some names that are more than 32 bytes\"", " x=y>z",
+        " alt='it\"s > \"'", " alt=\"it's > '\"", " " S, " " I "=v",
+        " " I "='v'", "\n\t" I "=\"v\"", " DATA-Refine-Source='v'",
+        " data-collect", " data-x", " data-re", " data-color=red", " name=n",
+        " name", "                 ", "=", "\"", "'", "/", " ", ">", "<", "\n",
+        "\t", "\f", "\r", "\v", "\1", "\xc3\xa4", "v", "'v'", "\"v\"", I,
+        I "=w", ""
+    };
+
+    soup(20261129, 60000, pieces, sizeof(pieces) / sizeof(pieces[0]),
+         test_attr_check);
+}
+
+
+/* where many bytes at once end, on a processor that has what it takes */
+
+static void
+test_wide(void **state)
+{
+    char         doc[256];
+    u_char      *p, *end;
+    size_t       len, size, passed;
+    ngx_uint_t   i;
+
+    static const struct {
+        const char  *passed;
+        const char  *rest;
+    } tests[] = {
+        { " ", ">" },
+        { " a=b c='d>' e=\"f>\" g ", ">" },
+        { "\n\ta='/'\r\n", "/>" },
+        { "a='x' b=\"y\"", "/>" },
+        { " href=/a/b?c ", ">" },
+        { " data-x=1 ", I "=a>" },
+        { "a=b c='an attribute whose value is more than the bytes'", ">" },
+        { "a=\"" I " that is of more than one, or two, or even three times the"
+          " bytes that are seen at once\" b ", "Data-Refine-Serve>" },
+
+        { "", "alt=\"it's\">" }, { "", "a\"b\">" }, { "", "a=b'c>" },
+        { "", "a=b=\"c\">" }, { "", "a= b>" }, { "", "a =b>" }, { "", "=a>" },
+        { "", "a==b>" }, { "", "a=>" }, { "", "a=b/>" }, { "", "a/>" },
+        { "", "a/" I ">" }, { "", "a=b/" I ">" }, { "", "a='b'=c>" }
+    };
+
+    for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
+        passed = strlen(tests[i].passed);
+        len = sprintf(doc, "%s%s%32s", tests[i].passed, tests[i].rest, "");
+
+        /* the shorter, the less is read, and never beyond the end */
+
+        for (size = len; size; size--) {
+            p = malloc(size);
+            memcpy(p, doc, size);
+
+            end = ngx_http_refine_html_wide(p, p + size);
+            assert_true(end < p + size);
+
+            if (size == len) {
+                assert_int_equal(end - p, ngx_http_refine_wide() ? passed : 0);
+            }
+
+            free(p);
+        }
+    }
+}
+
+
 /* each name that has a role is found: no two of them have the same place */
 
 static void
@@ -602,6 +709,8 @@ main(void)
         cmocka_unit_test(test_decode),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_attr_names),
+        cmocka_unit_test(test_attr_soup),
+        cmocka_unit_test(test_wide),
         cmocka_unit_test(test_soup)
     };
 
