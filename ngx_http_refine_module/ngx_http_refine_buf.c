@@ -71,17 +71,13 @@ ngx_http_refine_buf_free(ngx_http_refine_buf_t *b)
 
 
 ngx_int_t
-ngx_http_refine_buf_reserve(ngx_http_refine_buf_t *b, size_t n)
+ngx_http_refine_buf_grow(ngx_http_refine_buf_t *b, size_t n)
 {
     size_t   used, size;
     u_char  *p;
 
     if (b->failed) {
         return NGX_ERROR;
-    }
-
-    if ((size_t) (b->end - b->pos) >= n) {
-        return NGX_OK;
     }
 
     used = ngx_http_refine_buf_size(b);
@@ -116,17 +112,6 @@ failed:
     b->failed = 1;
 
     return NGX_ERROR;
-}
-
-
-void
-ngx_http_refine_buf_grow(ngx_http_refine_buf_t *b, const void *p, size_t len)
-{
-    if (len == 0 || ngx_http_refine_buf_reserve(b, len) != NGX_OK) {
-        return;
-    }
-
-    b->pos = ngx_cpymem(b->pos, p, len);
 }
 
 
@@ -205,9 +190,7 @@ ngx_http_refine_buf_json(ngx_http_refine_buf_t *b, const u_char *p, size_t len)
 
     /* from here on there is always room for what is left and the quote */
 
-    if ((b->failed || (size_t) (b->end - b->pos) < len + 2)
-        && ngx_http_refine_buf_reserve(b, len + 2) != NGX_OK)
-    {
+    if (ngx_http_refine_buf_reserve(b, len + 2) != NGX_OK) {
         return;
     }
 

@@ -34,23 +34,31 @@ ngx_int_t ngx_http_refine_buf_init(ngx_http_refine_buf_t *b, ngx_pool_t *pool,
 /* frees what was allocated; the builder may be used again */
 void ngx_http_refine_buf_free(ngx_http_refine_buf_t *b);
 
-/* room for n bytes at b->pos, for writers that fill it themselves */
-ngx_int_t ngx_http_refine_buf_reserve(ngx_http_refine_buf_t *b, size_t n);
+/* what reserve() does when there is no room yet */
+ngx_int_t ngx_http_refine_buf_grow(ngx_http_refine_buf_t *b, size_t n);
 
-/* what append() does when there is no room yet */
-void ngx_http_refine_buf_grow(ngx_http_refine_buf_t *b, const void *p,
-    size_t len);
+
+/* room for n bytes at b->pos, for writers that fill it themselves */
+
+static ngx_inline ngx_int_t
+ngx_http_refine_buf_reserve(ngx_http_refine_buf_t *b, size_t n)
+{
+    if (!b->failed && (size_t) (b->end - b->pos) >= n) {
+        return NGX_OK;
+    }
+
+    return ngx_http_refine_buf_grow(b, n);
+}
+
 
 static ngx_inline void
 ngx_http_refine_buf_append(ngx_http_refine_buf_t *b, const void *p, size_t len)
 {
-    if (len && !b->failed && (size_t) (b->end - b->pos) >= len) {
+    if (len && ngx_http_refine_buf_reserve(b, len) == NGX_OK) {
         b->pos = ngx_cpymem(b->pos, p, len);
-        return;
     }
-
-    ngx_http_refine_buf_grow(b, p, len);
 }
+
 
 void ngx_http_refine_buf_int(ngx_http_refine_buf_t *b, int64_t n);
 
