@@ -19,7 +19,7 @@ sanitize := -fsanitize=address,undefined -fno-sanitize-recover=undefined \
 
 # what the C tests are linked with: the units that know no request and no socket
 pure := buf address inflate skip json json_check json_text html html_tree \
-        html_wide html_raw html_decode html_entity id cookie origin counter set trace \
+        html_raw html_decode html_entity id cookie origin counter set trace \
         accept tree path path_match capture items event event_field event_purchase \
         event_serve event_trusted event_value message page verdict circuit rate \
         surface spool spool_dir spool_read spool_record ledger
@@ -275,7 +275,7 @@ $(OBJS)/bench_lexer: t/bench/lexer.c t/bench/rate.c t/bench/rate.h \
 
 $(OBJS)/bench_html: t/bench/html.c t/bench/rate.c t/bench/rate.h \
     $(sources) | $(OBJS)/Makefile
-	$(call rate,html html_tree html_wide html_raw html_decode html_entity)
+	$(call rate,html html_tree html_raw html_decode html_entity)
 
 install: build
 	install -D -m 644 $(module) $(DESTDIR)$(PREFIX)/ngx_http_refine_module.so

@@ -349,11 +349,6 @@ ngx_http_refine_html_attributes(ngx_http_refine_html_t *html, u_char *p,
     while (p < last && *token == NGX_HTTP_REFINE_HTML_AGAIN) {
 
         if (html->state == NGX_HTTP_REFINE_HTML_BEFORE_ATTR) {
-
-            if (*p != '>' && html->tag != NGX_HTTP_REFINE_HTML_META) {
-                p = ngx_http_refine_html_wide(p, last);
-            }
-
             p = ngx_http_refine_html_others(p, last);
 
             if (p == last) {
@@ -385,6 +380,10 @@ ngx_http_refine_html_attributes(ngx_http_refine_html_t *html, u_char *p,
  * Passes over attributes that are not looked at and are whole in the chunk:
  * what the states below would do with them, without the states.  Returns where
  * something else begins.
+ *
+ * A bit for each of 32 bytes (AVX2), quotes by their prefix xor, is a fifth
+ * faster where no two tags are alike, but by 7% slower on pages of shops: there
+ * most tags have one attribute, of a kind that is guessed right.
  */
 
 static ngx_inline u_char *
@@ -400,7 +399,7 @@ ngx_http_refine_html_others(u_char *p, u_char *last)
             }
         }
 
-        if (*p == '>' || *p == '/' || *p == '=') {
+        if (*p == '>' || *p == '/') {
             return p;
         }
 

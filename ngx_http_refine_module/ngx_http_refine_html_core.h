@@ -125,14 +125,6 @@ void ngx_http_refine_html_special(ngx_http_refine_html_t *html);
 /* in an svg or math element, and not in HTML content of it */
 ngx_uint_t ngx_http_refine_html_foreign(ngx_http_refine_html_t *html);
 
-/*
- * Passes over attributes that are not looked at, from p on, where one may
- * begin; a "name" is passed over as well, hence not in <meta>.  Returns where
- * the ">" is, or one that is looked at, or the rest that bits do not tell: p,
- * perhaps.  It is before last.
- */
-u_char *ngx_http_refine_html_wide(u_char *p, u_char *last);
-
 /* groups of states; each takes at least one byte, or changes the state */
 u_char *ngx_http_refine_html_raw(ngx_http_refine_html_t *html, u_char *p,
     u_char *last);

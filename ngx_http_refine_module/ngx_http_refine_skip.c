@@ -8,7 +8,10 @@
 
 
 #include "ngx_http_refine_skip.h"
-#include "ngx_http_refine_wide.h"
+
+#if (__SSE2__)
+#include <immintrin.h>
+#endif
 
 
 static u_char *ngx_http_refine_skip_bytes(ngx_http_refine_skip_t *skip,
@@ -19,6 +22,9 @@ static u_char *ngx_http_refine_skip_bytes(ngx_http_refine_skip_t *skip,
 /* the compiler is told to, for it makes of this loop one for each processor */
 #define ngx_http_refine_skip_inline  static ngx_inline                        \
     __attribute__((always_inline))
+
+/* what the processor must have; the rest of the module does without */
+#define ngx_http_refine_skip_target  __attribute__((target("avx2,pclmul")))
 
 
 /* of 64 bytes, a bit each */
@@ -99,7 +105,7 @@ ngx_http_refine_skip_strings_sse2(uint64_t quotes)
     ((uint64_t) (uint32_t) _mm256_movemask_epi8(a)                            \
      | (uint64_t) (uint32_t) _mm256_movemask_epi8(b) << 32)
 
-ngx_http_refine_wide_target static ngx_inline void
+ngx_http_refine_skip_target static ngx_inline void
 ngx_http_refine_skip_load_avx2(const u_char *p,
     ngx_http_refine_skip_masks_t *masks)
 {
@@ -126,13 +132,25 @@ ngx_http_refine_skip_load_avx2(const u_char *p,
 }
 
 
-ngx_http_refine_wide_target static u_char *
+/* the same as a product without carries with all ones */
+
+ngx_http_refine_skip_target static ngx_inline uint64_t
+ngx_http_refine_skip_strings_avx2(uint64_t quotes)
+{
+    return (uint64_t) _mm_cvtsi128_si64(
+                          _mm_clmulepi64_si128(
+                              _mm_cvtsi64_si128((int64_t) quotes),
+                              _mm_set1_epi8((char) 0xff), 0));
+}
+
+
+ngx_http_refine_skip_target static u_char *
 ngx_http_refine_skip_wide(ngx_http_refine_skip_t *skip, u_char **pos,
     u_char *last)
 {
     return ngx_http_refine_skip_blocks(skip, pos, last,
                                        ngx_http_refine_skip_load_avx2,
-                                       ngx_http_refine_wide_within);
+                                       ngx_http_refine_skip_strings_avx2);
 }
 
 
@@ -152,7 +170,8 @@ ngx_http_refine_skip(ngx_http_refine_skip_t *skip, u_char *p, u_char *last)
     u_char  *end;
 
     if (last - p >= 64) {
-        end = ngx_http_refine_wide()
+        end = (__builtin_cpu_supports("avx2")
+               && __builtin_cpu_supports("pclmul"))
               ? ngx_http_refine_skip_wide(skip, &p, last)
               : ngx_http_refine_skip_narrow(skip, &p, last);
 

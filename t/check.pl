@@ -19,7 +19,6 @@ my $findings = 0;
 
 my %level;
 my @levels = (
-    [0, qw(wide)],
     [0, qw(compat embedded buf address inflate skip set id cookie origin counter accept rate trace)],
     [0, qw(json html)],
     [1, qw(tree path capture event message response body circuit target)],

@@ -128,6 +128,53 @@ bench_dense(char *p, ngx_uint_t i)
 }
 
 
+/*
+ * As the templates of shops are: most tags have one attribute, a class of one
+ * word to some, in double quotes, and there are line breaks with blanks between
+ * tags.  It does not repeat either.
+ */
+
+static char *
+bench_shop(char *p, ngx_uint_t i)
+{
+    ngx_uint_t  n;
+
+    static const char        *tags[] = { "div", "span", "a", "li", "p", "ul",
+                                         "section", "img" };
+    static const char        *attrs[] = { "class", "class", "class", "class",
+                                          "class", "href", "href", "src",
+                                          "alt", "aria-hidden", "data-bg",
+                                          "data-refine-item" };
+    static const ngx_uint_t   counts[] = { 0, 0, 1, 1, 1, 1, 1, 1, 2, 4 };
+
+    if (rate_random(2)) {
+        p += sprintf(p, "</%s", tags[rate_random(7)]);
+
+    } else {
+        p += sprintf(p, "<%s", tags[rate_random(8)]);
+
+        for (n = counts[rate_random(10)]; n; n--) {
+            p += sprintf(p, " %s", attrs[rate_random(12)]);
+
+            if (rate_random(25)) {
+                p += sprintf(p, "=\"");
+                p = rate_letters(p, 2, rate_random(4) ? 22 : 70);
+                *p++ = '"';
+            }
+        }
+    }
+
+    *p++ = '>';
+
+    if (rate_random(4)) {
+        p += sprintf(p, "\n%*s", (int) rate_random(40), "");
+        p = rate_random(2) ? p : rate_letters(p, 1, 30);
+    }
+
+    return p;
+}
+
+
 static size_t
 bench_bytes(char *text, size_t len)
 {
@@ -252,12 +299,14 @@ main(int argc, char **argv)
         { "long text", 44000, LIST, bench_long, "</ul>" TAIL },
         { "dense, small", 50000, LIST, bench_small, "</ul>" TAIL },
         { "dense, random", 518000, HEAD "<body data-refine-serve>",
-          bench_dense, TAIL }
+          bench_dense, TAIL },
+        { "as in shops", 518000, HEAD "<body data-refine-serve>",
+          bench_shop, TAIL }
     };
 
     rate_init(argc, argv, names, 2);
 
-    for (i = 0; i < 3; i++) {
+    for (i = 0; i < 4; i++) {
         rate_print(&texts[i], runs, 2, 1);
     }
 

@@ -17,7 +17,6 @@
 #include "soup.h"
 #include "ngx_http_refine_html.h"
 #include "ngx_http_refine_html_core.h"
-#include "ngx_http_refine_wide.h"
 
 
 #define MAX  65536
@@ -483,9 +482,9 @@ test_soup(void **state)
 
 
 /*
- * What is passed over many bytes at once, when the document is whole, and not
- * when it is read byte by byte: all that may follow each other in a tag.  The
- * tag behind it tells where the first one ended.
+ * Attributes are passed over whole, or go through the states when the document
+ * is read byte by byte: all that may follow each other in a tag.  The tag
+ * behind it tells where the first one ended.
  */
 
 static void
@@ -532,59 +531,6 @@ test_attr_soup(void **state)
 
     soup(20261129, 60000, pieces, sizeof(pieces) / sizeof(pieces[0]),
          test_attr_check);
-}
-
-
-/* where many bytes at once end, on a processor that has what it takes */
-
-static void
-test_wide(void **state)
-{
-    char         doc[256];
-    u_char      *p, *end;
-    size_t       len, size, passed;
-    ngx_uint_t   i;
-
-    static const struct {
-        const char  *passed;
-        const char  *rest;
-    } tests[] = {
-        { " ", ">" },
-        { " a=b c='d>' e=\"f>\" g ", ">" },
-        { "\n\ta='/'\r\n", "/>" },
-        { "a='x' b=\"y\"", "/>" },
-        { " href=/a/b?c ", ">" },
-        { " data-x=1 ", I "=a>" },
-        { "a=b c='an attribute whose value is more than the bytes'", ">" },
-        { "a=\"" I " that is of more than one, or two, or even three times the"
-          " bytes that are seen at once\" b ", "Data-Refine-Serve>" },
-
-        { "", "alt=\"it's\">" }, { "", "a\"b\">" }, { "", "a=b'c>" },
-        { "", "a=b=\"c\">" }, { "", "a= b>" }, { "", "a =b>" }, { "", "=a>" },
-        { "", "a==b>" }, { "", "a=>" }, { "", "a=b/>" }, { "", "a/>" },
-        { "", "a/" I ">" }, { "", "a=b/" I ">" }, { "", "a='b'=c>" }
-    };
-
-    for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
-        passed = strlen(tests[i].passed);
-        len = sprintf(doc, "%s%s%32s", tests[i].passed, tests[i].rest, "");
-
-        /* the shorter, the less is read, and never beyond the end */
-
-        for (size = len; size; size--) {
-            p = malloc(size);
-            memcpy(p, doc, size);
-
-            end = ngx_http_refine_html_wide(p, p + size);
-            assert_true(end < p + size);
-
-            if (size == len) {
-                assert_int_equal(end - p, ngx_http_refine_wide() ? passed : 0);
-            }
-
-            free(p);
-        }
-    }
 }
 
 
@@ -710,7 +656,6 @@ main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_attr_names),
         cmocka_unit_test(test_attr_soup),
-        cmocka_unit_test(test_wide),
         cmocka_unit_test(test_soup)
     };
 
