@@ -284,9 +284,11 @@ ngx_http_refine_queue_destroy(ngx_http_refine_queue_t *queue)
         ngx_http_refine_redis_destroy(queue->redis);
     }
 
-    ngx_http_refine_queue_store_destroy(queue);
+    /* tickets of calls that failed for want of memory go to the disk, too */
 
     ngx_http_refine_queue_settle_handler(&queue->settle);
+
+    ngx_http_refine_queue_store_destroy(queue);
 
     while (!ngx_queue_empty(&queue->later)) {
         q = ngx_queue_head(&queue->later);

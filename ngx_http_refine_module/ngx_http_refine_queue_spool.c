@@ -157,7 +157,9 @@ ngx_http_refine_queue_spool_ready(ngx_http_refine_queue_t *queue)
         return 0;
     }
 
-    return (!disk->failed && !disk->full)
+    /* at the end there is no later */
+
+    return queue->closing || (!disk->failed && !disk->full)
            || (ngx_msec_int_t) (ngx_current_msec - disk->retry_at) >= 0;
 }
 

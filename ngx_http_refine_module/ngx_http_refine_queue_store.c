@@ -678,11 +678,13 @@ void
 ngx_http_refine_queue_store_destroy(ngx_http_refine_queue_t *queue)
 {
     ngx_queue_t  *q, *list;
-    ngx_uint_t    i;
+    ngx_uint_t    i, n;
 
     ngx_http_refine_queue_fail_waiting(queue);
     ngx_http_refine_queue_spool_rest(queue);
     ngx_http_refine_queue_spool_destroy(queue);
+
+    n = 0;
 
     for (i = 0; i < 2; i++) {
         list = i ? &queue->kept : &queue->returned;
@@ -690,9 +692,17 @@ ngx_http_refine_queue_store_destroy(ngx_http_refine_queue_t *queue)
         while (!ngx_queue_empty(list)) {
             q = ngx_queue_head(list);
             ngx_queue_remove(q);
+            n++;
 
             ngx_http_refine_ticket_free(queue,
                         ngx_queue_data(q, ngx_http_refine_ticket_t, queue));
         }
+    }
+
+    if (n) {
+        ngx_log_error(NGX_LOG_ERR, queue->log, 0,
+                      "refine: catalog \"%V\": %ui serves are lost: the worker "
+                      "ends, and neither redis nor a spool has taken them",
+                      &queue->conf->name, n);
     }
 }

@@ -236,3 +236,64 @@ redis_start();
 reload(sub { s/(?=refine_catalog other)/$block\n/;
              s/refine other;/refine shop;/ });
 all_there(@ids);
+
+
+
+=== TEST 7: quit and stop a moment after the disk has failed
+--- catalog
+    flush_interval 100ms;
+    spool $TEST_NGINX_SCRATCH/spool 64m;
+--- config
+    location = /s { refine_status; }
+    location = /r {
+        default_type application/json;
+        return 200 '{"results":[{"productId":"a"}],"totalResults":1}';
+        refine_serve search;
+    }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+redis_away();
+my @ids;
+for my $signal (qw(QUIT TERM)) {
+    my $pid = nginx_pid();
+    my ($dir) = glob scratch() . '/spool/*:' . catalog();
+    rename $dir, "$dir.away" or die "$dir: $!";
+    push @ids, map { get('/r')->{headers}{'x-refine-serve-id'} } 1 .. 9;
+    rename "$dir.away", $dir or die "$dir: $!";
+    kill $signal, $pid;
+    wait_for(sub { gone($pid) }, "gone by $signal");
+    nginx_start();
+}
+redis_start();
+all_there(@ids);
+
+
+
+=== TEST 8: without a spool it is told how many serves are lost at the end
+--- catalog
+    flush_interval 100ms;
+    spool off;
+--- config
+    location = /r {
+        default_type application/json;
+        return 200 '{"results":[{"productId":"a"}],"totalResults":1}';
+        refine_serve search;
+    }
+    location = /t { return 204; }
+--- request
+GET /t
+--- error_code: 204
+--- check
+redis_away();
+get('/r') for 1 .. 9;
+my $pid = nginx_pid();
+kill 'QUIT', $pid;
+wait_for(sub { gone($pid) }, 'gone');
+my $lost = 0;
+open my $log, '<', $Test::Nginx::Util::ErrLogFile or die;
+/ \[error\] .* catalog "shop": (\d+) serves are lost: the worker ends/ and $lost += $1 while <$log>;
+is($lost, 9, 'told');
+nginx_start();
