@@ -707,9 +707,9 @@ const viewAll = () => {
 };
 
 // The timer may come before a busy page tells what has left: a frame later it
-// has.
+// has.  And by the clock of a page, which is not exact, it may come early.
 const viewSoon = () => setTimeout(() => requestAnimationFrame(() =>
-    setTimeout(safe(viewAll))), 1000);
+    setTimeout(safe(viewAll))), 1100);
 
 const watch = safe((entries) => {
     let more;

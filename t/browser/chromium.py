@@ -131,6 +131,11 @@ class Element:
 class Chromium:
     """A browser, and the tab of it that is looked at."""
 
+    agent = "Chrome/"
+    keeps = True                    # pages, in the back/forward cache
+    closing = "window.close()"      # how a page is closed by its own script
+    missing = staticmethod(missing)
+
     def __init__(self, directory, *flags, driver=None, binary=None):
         self.own = None if driver else Driver(directory)
         self.driver = driver or self.own
@@ -269,6 +274,19 @@ class Chromium:
         self.cdp("Page.enable")
         return self.cdp("Page.addScriptToEvaluateOnNewDocument",
                         source=script)["identifier"]
+
+    def clear(self, origin):
+        """Forgets what pages of an origin have stored, cookies included."""
+        self.cdp("Storage.clearDataForOrigin", origin=origin,
+                 storageTypes="all")
+
+    def viewport(self, width=None, height=None):
+        """Sets the size of what is seen of a page; without one, as before."""
+        if width:
+            self.cdp("Emulation.setDeviceMetricsOverride", width=width,
+                     height=height, deviceScaleFactor=1, mobile=False)
+        else:
+            self.cdp("Emulation.clearDeviceMetricsOverride")
 
     def console(self):
         """What the console got since the last call: [{level, message...}]."""

@@ -3,8 +3,8 @@
 import json
 import threading
 
-from shop import (READY, box, flushed, fresh, html, item, same, serve_id, test,
-                  wait_for)
+from shop import (READY, box, first, flushed, fresh, html, item, same, serve_id,
+                  test, wait_for)
 
 METRICS = "refine.events.getMetrics()"
 CLICKS = """
@@ -211,16 +211,9 @@ def storage(world, page):
     corrupt = """localStorage["refine.e.x"] = "{";
         localStorage["refine.e.y"] = "null";
         localStorage["refine.c.z"] = "?"; localStorage["refine.t"] = "?";"""
-    world.pages["/"] = html(box([item("a")], serve_id()))
     for script, damaged in ((blocked, 0), (full, 0), (corrupt, 2)):
-        fresh(world, page)
-        made = page.at_start(script)
-        try:
-            page.open(world.origin + "/")
-            page.wait(READY)
-        finally:
-            page.cdp("Page.removeScriptToEvaluateOnNewDocument",
-                     identifier=made)
+        fresh(world, page, html(box([item("a")], serve_id()), first(script)))
+        page.wait(READY)
         page.js("document.querySelector('li').click()")
         page.wait("(({queued, sent, failed}) => queued + sent + failed)(%s)"
                   " === %d" % (METRICS, 2 + damaged))

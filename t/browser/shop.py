@@ -4,7 +4,7 @@ import json
 import time
 import uuid
 
-from tap import Tap, same  # noqa: F401
+from tap import Missing, Tap, same  # noqa: F401
 from world import wait_for  # noqa: F401
 
 TAP = Tap()
@@ -47,6 +47,11 @@ def html(body, head=TAG, title="shop"):
             '<body style="margin:0">%s</body></html>' % (title, head, body))
 
 
+def first(script):
+    """A head whose script runs before refine.js."""
+    return "<script>%s</script>%s" % (script, TAG)
+
+
 def brief(event):
     """An event as (type, {what a page has said})."""
     return event["type"], {name: event[name]
@@ -73,8 +78,7 @@ def fresh(world, page, path=None, at="/"):
     page.open("about:blank")
     world.redis.call("FLUSHALL")
     world.refine.reset()
-    page.cdp("Storage.clearDataForOrigin", origin=world.origin,
-             storageTypes="all")
+    page.clear(world.origin)
     if path:
         world.pages[at] = path
         page.open(world.origin + at)
@@ -86,6 +90,12 @@ def flushed(world, page):
     """
     page.js("return refine.events.flush()")
     return briefs(world.events())
+
+
+def made(page, count):
+    """So many events have been made by the page, sent or not."""
+    page.wait("(({queued, sent}) => queued + sent)"
+              "(refine.events.getMetrics()) === %d" % count)
 
 
 READY = "window.refine && document.readyState === 'complete'"
