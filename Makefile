@@ -49,7 +49,7 @@ BROWSER ?= t/browser/browser.py t/browser/page.py t/browser/tour.py
 browsers = NGX=$(NGX) OBJS=$(OBJS) prove --exec python3 $(BROWSER)
 
 .PHONY: all help deps build demo test unit shop fuzz check asan build_asan valgrind \
-        clang smoke browser tour chaos bench soak install deb clean
+        clang smoke browser engines tour chaos bench soak install deb clean
 
 all: build
 
@@ -67,6 +67,7 @@ help:
 	@echo 'make clang       build with clang'
 	@echo 'make asan        the .t files under ASan and UBSan'
 	@echo 'make browser     the tests of t/browser, in Chromium'
+	@echo 'make engines     those of pages of a shop in Firefox and WebKit, too'
 	@echo 'make tour        take the pictures of docs/tour.md anew'
 	@echo 'make chaos       break everything around it for CHAOS_SECONDS=60'
 	@echo '                 (CHAOS_SEED= to repeat a run, CHAOS_ASAN=1 under ASan,'
@@ -207,6 +208,14 @@ browser:
 	@t/lib/deps.sh browser
 	@$(MAKE) -s build
 	$(browsers)
+
+# what needs the DevTools protocol is skipped there
+
+engines:
+	@t/lib/deps.sh engines
+	@$(MAKE) -s build
+	BROWSER_ENGINE=firefox NGX=$(NGX) OBJS=$(OBJS) t/browser/browser.py
+	BROWSER_ENGINE=webkit NGX=$(NGX) OBJS=$(OBJS) t/browser/browser.py
 
 # TOUR=NAMES: only these of docs/tour
 

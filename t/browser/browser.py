@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Chromium in a shop behind nginx with the module.
+"""A browser in a shop behind nginx with the module: Chromium, or with
+BROWSER_ENGINE=firefox or webkit another one, as far as that can be driven.
 
 usage: browser.py [WORD...]: only the tests whose lines match one of the words.
 What the browser showed last in a test that has failed is in objs/browser.
@@ -13,7 +14,7 @@ sys.dont_write_bytecode = True
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-import chromium  # noqa: E402
+import engines  # noqa: E402
 from shop import TAP, same, test  # noqa: E402
 from world import World  # noqa: E402
 
@@ -32,7 +33,7 @@ def sends(world, page):
     same([(event["type"], event["itemId"], event["position"])
           for event in events], [("click", "sku1", 3)])
     assert re.match("v_[0-9A-Za-z]{22}$", events[0]["visitorId"]), events
-    assert "Chrome/" in events[0]["context"]["userAgent"], events
+    assert page.agent in events[0]["context"]["userAgent"], events
 
 
 # the others register themselves, in this order
@@ -44,12 +45,13 @@ import walk  # noqa: E402 F401
 
 
 def main():
-    if chromium.missing():
-        print("1..0 # SKIP no " + chromium.missing())
+    engine = engines.chosen()
+    if engine.missing():
+        print("1..0 # SKIP no " + engine.missing())
         return 0
     world = World("browser")
     try:
-        with chromium.Chromium(world.dir) as page:
+        with engine(world.dir) as page:
             return TAP.run(world, page, after=lambda text, function:
                            page.screenshot(function.__name__ + ".png"))
     finally:

@@ -40,13 +40,12 @@ def thanks_page(request):
 def walk(world, page):
     world.pages.update({"/list": list_page, "/product": product_page,
                         "/thanks": thanks_page})
-    page.cdp("Emulation.setDeviceMetricsOverride", width=800, height=620,
-             deviceScaleFactor=1, mobile=False)
+    page.viewport(800, 620)
     fresh(world, page)
     try:
         steps(world, page)
     finally:
-        page.cdp("Emulation.clearDeviceMetricsOverride")
+        page.viewport()
 
 
 def steps(world, page):
@@ -186,7 +185,9 @@ def closed(world, page):
         page.js("window.open('/')")
         page.switch((set(page.tabs()) - {first}).pop())
         page.wait("window.refine")
-        page.js("document.querySelector('li').click(); window.close()")
+        page.js("document.querySelector('li').click(); %s" % page.closing)
+        if not page.closing:
+            page.close_tab()
         wait_for("it is closed", lambda: page.tabs() == [first])
         page.switch(first)
     wait_for("the clicks", lambda: len(

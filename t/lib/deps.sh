@@ -1,8 +1,8 @@
 #!/bin/sh
 #
 # Installs what is missing from the distribution's packages.
-# usage: deps.sh build|demo|test|chaos|browser|fuzz|deb|valgrind|smoke|bench, or
-# smoke-root in the root of "make smoke"
+# usage: deps.sh build|demo|test|chaos|browser|engines|fuzz|deb|valgrind|smoke|bench,
+# or smoke-root in the root of "make smoke"
 
 set -eu
 
@@ -17,6 +17,7 @@ suite="$demo perl libtest-base-perl libtest-longstring-perl
       libnginx-mod-http-headers-more-filter libnginx-mod-http-brotli-filter"
 deb="$build dpkg-dev debhelper"
 browser="$demo chromium chromium-driver perl"
+engines="$browser firefox-esr webkit2gtk-driver xvfb"
 test="$suite clang libclang-rt-dev libcmocka-dev faketime chromium chromium-driver"
 valgrind="$suite valgrind"
 smoke="debootstrap"
@@ -29,13 +30,14 @@ case "${1:-build}" in
     test)  wanted=$test ;;
     chaos) wanted=$chaos ;;
     browser)    wanted=$browser ;;
+    engines)    wanted=$engines ;;
     fuzz)  wanted=$fuzz ;;
     deb)   wanted=$deb ;;
     bench) wanted=$bench ;;
     smoke) wanted=$smoke ;;
     valgrind)   wanted=$valgrind ;;
     smoke-root) wanted=$smoke_root ;;
-    *)     echo "usage: $0 build|demo|test|chaos|browser|fuzz|deb|valgrind|smoke|bench" \
+    *)     echo "usage: $0 build|demo|test|chaos|browser|engines|fuzz|deb|valgrind|smoke|bench" \
                 >&2
            exit 2 ;;
 esac
