@@ -306,7 +306,7 @@ main(int argc, char **argv)
 
     rate_init(argc, argv, names, 2);
 
-    for (i = 0; i < 4; i++) {
+    for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         rate_print(&texts[i], runs, 2, 1);
     }
 

@@ -272,8 +272,7 @@ class Chromium:
     def at_start(self, script):
         """Runs a script in each document of the tab before its own ones."""
         self.cdp("Page.enable")
-        return self.cdp("Page.addScriptToEvaluateOnNewDocument",
-                        source=script)["identifier"]
+        self.cdp("Page.addScriptToEvaluateOnNewDocument", source=script)
 
     def clear(self, origin):
         """Forgets what pages of an origin have stored, cookies included."""

@@ -9,12 +9,11 @@ import re
 import shutil
 import socket
 import subprocess
-import time
 
 import chromium
-from chromium import SECONDS_TO_START, WebDriverError
+from chromium import WebDriverError
 from tap import Missing
-from world import free_port
+from world import free_port, wait_for
 
 MINIBROWSER = "/usr/lib/*/webkit2gtk-4*/MiniBrowser"
 
@@ -129,15 +128,8 @@ class Marionette:
     """Firefox's own protocol: LENGTH:[0, number, command, parameters]."""
 
     def __init__(self, port):
-        end = time.monotonic() + SECONDS_TO_START
-        while True:
-            try:
-                self.socket = socket.create_connection(("127.0.0.1", port))
-                break
-            except OSError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.05)
+        self.socket = wait_for("Firefox", lambda: socket.create_connection(
+            ("127.0.0.1", port)), 60)
         self.socket.settimeout(120)
         self.rest = b""
         self.number = 0
@@ -246,7 +238,6 @@ class WebKit(Other):
         self.driver = WebDriver(port)
         return self.driver
 
-
     def scroll(self, by):
         """There is no wheel."""
         self.js("scrollBy(0, %d)" % by)
@@ -257,12 +248,4 @@ class WebDriver(chromium.Driver):
 
     def __init__(self, port):
         self.port = port
-        end = time.monotonic() + SECONDS_TO_START
-        while True:
-            try:
-                self.call("GET", "/status")
-                return
-            except OSError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.05)
+        wait_for("WebKitWebDriver", lambda: self.call("GET", "/status"), 60)

@@ -4,7 +4,7 @@ import json
 import os
 import statistics
 
-from shop import READY, briefs, fresh, html, ordered, same, test, wait_for
+from shop import READY, briefs, fresh, html, made, ordered, same, test, wait_for
 
 PRODUCTS = ["s%d" % n for n in range(20)]
 
@@ -49,8 +49,6 @@ def walk(world, page):
 
 
 def steps(world, page):
-    queued = "refine.events.getMetrics().queued + " \
-             "refine.events.getMetrics().sent"
     page.open(world.origin + "/list")
     page.wait(READY)
     first = page.tab()
@@ -58,9 +56,9 @@ def steps(world, page):
     page.find("button").click()
     page.wait("location.search === '?q=coat' && " + READY)
     # the list begins below a form of less than 50 px: 6 are seen by half
-    page.wait("(%s) === 7" % queued)
+    made(page, 7)
     page.scroll(600)
-    page.wait("(%s) === 13" % queued)
+    made(page, 13)
     page.screenshot("walk-list.png")
     page.find_all("li a")[7].click()
     page.wait("document.title === 'product' && " + READY)

@@ -491,12 +491,14 @@ static void
 test_attr_check(const char *doc, size_t len, ngx_uint_t n)
 {
     char               tag[SOUP_MAX + 256];
-    size_t             size;
+    size_t             size, shift;
     static test_run_t  whole, run;
 
     size = sprintf(tag, "<body><%s", (n % 9 == 0) ? "meta" : "b");
-    size += n % 32;
-    memset(tag + size - n % 32, (n % 5) ? ' ' : 'x', n % 32);
+
+    shift = n % 32;
+    memset(tag + size, (n % 5) ? ' ' : 'x', shift);
+    size += shift;
 
     memcpy(tag + size, doc, len);
     size += len;
