@@ -23,7 +23,8 @@ sub page {
     my ($name, $body, @headers) = @_;
 
     return reply($name, $body, (@headers % 2 ? shift @headers : ()),
-                 'Content-Type' => 'text/html', @headers);
+                 (grep { $_ eq 'Content-Type' } @headers)
+                 ? () : ('Content-Type' => 'text/html'), @headers);
 }
 
 
